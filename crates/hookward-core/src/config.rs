@@ -1,0 +1,328 @@
+//! The configuration: one TOML file, from what was written to what it means.
+//!
+//! Two steps. [`file`] holds every key that a file may have, in one place: from it come what is accepted, the
+//! [JSON Schema](json_schema) for editors and the [reference](reference_markdown) for people, so that none of them can
+//! differ from the others. [`resolve`] makes a [`Config`] of it and finds what single values cannot show. Both
+//! collect: a file's mistakes are reported all at once, each with its line, its column and what to do.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http::Uri;
+
+use crate::{
+    address::TrustedProxies,
+    limits,
+    rate::Budget,
+    retry::Retry,
+    secret::{SecretRef, Validity},
+    source::{DestinationName, SourceName, SourceRules},
+};
+
+mod diagnostic;
+mod file;
+mod kind;
+mod reference;
+mod resolve;
+mod section;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use reference::{json_schema, reference_markdown};
+
+/// What a configuration file means: complete, every default filled in, without contradictions.
+///
+/// Secrets are references; whoever may do I/O follows them. A relative path is relative to the folder of the
+/// configuration file, which [`relative_to`](Self::relative_to) makes true.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where webhooks are taken.
+    pub server: Server,
+    /// Where the gateway is operated. `None`: nowhere, no listener is opened.
+    pub admin: Option<Admin>,
+    /// Where events are kept.
+    pub store: StoreConfig,
+    /// What strangers can make the gateway hold.
+    pub limits: Limits,
+    /// Who sends: at least one, in the order of the file, no path and no secret twice.
+    pub sources: Vec<SourceConfig>,
+    /// Where events go, in the order of the file. Each destination that a source names is here.
+    pub destinations: Vec<DestinationConfig>,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Which promises a configuration must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// A file that serves: secrets are references.
+    File,
+    /// What `hookward dev` makes up and throws away: secrets may be literal, and little is warned of.
+    Dev,
+}
+
+impl Config {
+    /// An example to start from: Stripe and GitHub in front of a Django application. Parses without a mistake and
+    /// without a warning.
+    pub const EXAMPLE: &str = include_str!("config/example.toml");
+
+    /// Reads the text of a configuration file.
+    ///
+    /// Either it is right, and what is worth a second look comes with it as warnings; or all that is wrong is
+    /// reported at once, warnings included, in the order of the file. No diagnostic contains a secret, even where one was
+    /// written literally.
+    ///
+    /// `read_file` gets the JSON Schema files that the text names, by their paths as written, and answers with the
+    /// file's text or the reason why there is none.
+    pub fn parse(
+        text: &str,
+        dialect: Dialect,
+        read_file: &mut dyn FnMut(&Path) -> Result<String, String>,
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let mut context = section::Context::new(text, dialect);
+        let config = file::File::parse(text, &mut context)
+            .and_then(|file| resolve::config(file, read_file, &mut context));
+        let diagnostics = context.into_diagnostics();
+        match config {
+            Some(config) if diagnostics.iter().all(|it| it.severity == Severity::Warning) => {
+                Ok((config, diagnostics))
+            }
+            _ => Err(diagnostics),
+        }
+    }
+
+    /// Makes every relative path relative to `folder`, the one that holds the configuration file.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        let anchor = |path: &mut PathBuf| *path = folder.join(&*path);
+        let anchor_secret = |secret: &mut SecretRef| match secret {
+            SecretRef::File(path) => anchor(path),
+            SecretRef::Env(_) | SecretRef::Credential(_) | SecretRef::Literal(_) => {}
+        };
+        if let Some(tls) = &mut self.server.tls {
+            anchor(&mut tls.cert);
+            anchor(&mut tls.key);
+        }
+        let StoreConfig::Embedded(store) = &mut self.store;
+        anchor(&mut store.path);
+        if let Some(admin) = &mut self.admin {
+            anchor_secret(&mut admin.token);
+        }
+        for secret in self.sources.iter_mut().flat_map(|source| &mut source.secrets) {
+            anchor_secret(&mut secret.reference);
+        }
+        for destination in &mut self.destinations {
+            anchor_secret(&mut destination.secret);
+            destination.previous_secret.iter_mut().for_each(anchor_secret);
+        }
+        self
+    }
+
+    /// The source of this name.
+    pub fn source(&self, name: &str) -> Option<&SourceConfig> {
+        self.sources.iter().find(|source| source.name().as_str() == name)
+    }
+
+    /// The destination of this name.
+    pub fn destination(&self, name: &str) -> Option<&DestinationConfig> {
+        self.destinations.iter().find(|destination| destination.name.as_str() == name)
+    }
+}
+
+/// Where webhooks are taken.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The address and port.
+    pub listen: SocketAddr,
+    /// The certificate, when the gateway itself speaks TLS.
+    pub tls: Option<Tls>,
+    /// Whether HTTP/2 is taken without TLS.
+    pub http2_cleartext: bool,
+    /// The proxies that are believed when they say for whom they speak.
+    pub trusted_proxies: TrustedProxies,
+    /// How long a stopping gateway waits for what is in progress.
+    pub drain: Duration,
+}
+
+/// The files of a certificate, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, and those that lead to its root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Where the gateway is operated.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address and port; loopback unless the file says otherwise.
+    pub listen: SocketAddr,
+    /// The bearer token that lets in.
+    pub token: SecretRef,
+    /// Where the token is written, for what is found when it is followed.
+    pub place: Place,
+}
+
+/// Where events are kept.
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    /// In files of this machine.
+    Embedded(Embedded),
+}
+
+/// The embedded store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Its directory, which one process owns.
+    pub path: PathBuf,
+    /// How many undelivered events it takes before senders are told to come back.
+    pub queue_max: usize,
+    /// How large a segment of the log is; room is given back a segment at a time.
+    pub segment_bytes: u64,
+}
+
+/// What strangers can make the gateway hold, before anything they send is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_address: usize,
+    /// Unverified requests from one address; a verified one gives its share back.
+    pub unverified: Budget,
+    /// Requests at once whose body is being read or verified.
+    pub unverified_in_flight: usize,
+    /// Bytes at once in their bodies. Each source's largest body fits.
+    pub unverified_bytes: usize,
+    /// How long a head may take to arrive.
+    pub header_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub tls_handshake_timeout: Duration,
+    /// How long a connection may idle between requests.
+    pub keep_alive: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: limits::CONNECTIONS_DEFAULT,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS_DEFAULT,
+            unverified: file::unverified_budget_default(),
+            unverified_in_flight: limits::UNVERIFIED_IN_FLIGHT_DEFAULT,
+            unverified_bytes: limits::UNVERIFIED_BYTES_DEFAULT,
+            header_timeout: limits::HEADER_TIMEOUT,
+            tls_handshake_timeout: limits::TLS_HANDSHAKE_TIMEOUT,
+            keep_alive: limits::KEEP_ALIVE_TIMEOUT,
+        }
+    }
+}
+
+/// A sender, with references to its secrets.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// What it must keep to.
+    pub rules: SourceRules,
+    /// The provider that it was made from; `None` when its signature is described in the file.
+    pub provider: Option<&'static str>,
+    /// Its secrets: at least one, at most [`limits::SECRETS_MAX`].
+    pub secrets: Vec<SecretConfig>,
+    /// Where it is written, for what is found later.
+    pub place: Place,
+}
+
+impl SourceConfig {
+    /// Its name.
+    pub fn name(&self) -> &SourceName {
+        &self.rules.name
+    }
+}
+
+/// A secret of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretConfig {
+    /// Where to find it.
+    pub reference: SecretRef,
+    /// When it counts.
+    pub validity: Validity,
+    /// Where it is written, for what is found when it is followed.
+    pub place: Place,
+}
+
+/// Where events go.
+#[derive(Clone)]
+pub struct DestinationConfig {
+    /// Its name.
+    pub name: DestinationName,
+    /// Its absolute `http` or `https` URL, without user and fragment; not a literal address that no destination may have.
+    pub url: Uri,
+    /// What deliveries are signed with, as Standard Webhooks.
+    pub secret: SecretRef,
+    /// What they are signed with beside it, while the application moves from one secret to the other.
+    pub previous_secret: Option<SecretRef>,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// How many attempts are made at once.
+    pub concurrency: usize,
+    /// When a failed attempt is made again.
+    pub retry: Retry,
+    /// When attempts are paused.
+    pub circuit: Circuit,
+    /// Where it is written, for what is found later.
+    pub place: Place,
+}
+
+/// Without the URL's query, in which people put tokens.
+impl fmt::Debug for DestinationConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, url, secret, previous_secret, timeout, concurrency, retry, circuit, place } = self;
+        let whole = url.to_string();
+        let shown = whole.split_once('?').map_or(&*whole, |(before, _)| before);
+        f.debug_struct("DestinationConfig")
+            .field("name", name)
+            .field("url", &shown)
+            .field("secret", secret)
+            .field("previous_secret", previous_secret)
+            .field("timeout", timeout)
+            .field("concurrency", concurrency)
+            .field("retry", retry)
+            .field("circuit", circuit)
+            .field("place", place)
+            .finish()
+    }
+}
+
+/// When attempts at a destination are paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circuit {
+    /// After so many failures in a row.
+    pub failures: u32,
+    /// For so long; then one attempt tells whether it is back.
+    pub open_for: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The form.
+    pub format: LogFormat,
+    /// What: a level, or `target=level` parts, separated by commas.
+    pub level: String,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people on a terminal, JSON otherwise.
+    Auto,
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,500 @@
+//! Sources: from what was written to the rules of a sender.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use http::header;
+
+use super::{
+    At, Context, HeaderName, Limits, Path, SecretRef, Secrets, Slot, Spot, did_you_mean, file, networks, quoted,
+    similar,
+};
+use crate::{
+    SourceName,
+    config::{
+        SecretConfig, SourceConfig,
+        kind::{Id, ShortOrLong, Type},
+        unit::{duration_text, size_text},
+    },
+    identity::IdentityRule,
+    json::Pointer,
+    limits,
+    rate::{Budget, Rate},
+    schema::{Additional, Schema},
+    scheme::SchemeRules,
+    secret::Validity,
+    source::{DestinationName, EventTypeRule, Schemas, SourceRules, UnknownTypes},
+};
+
+mod signature;
+
+/// What resolving the sources needs.
+pub(super) struct Sources<'a, 't> {
+    pub destinations: &'a [At<String>],
+    pub secrets: &'a mut Secrets,
+    pub read_file: &'a mut dyn FnMut(&Path) -> Result<String, String>,
+    pub context: &'a mut Context<'t>,
+}
+
+impl Sources<'_, '_> {
+    /// All of them, `None` for one that is wrong, and the names of the destinations in use.
+    pub(super) fn all(
+        &mut self,
+        written: Slot<Vec<(At<String>, At<file::Source>)>>,
+        limits: &Limits,
+        unverified_bytes: &Spot,
+    ) -> (Vec<Option<SourceConfig>>, BTreeSet<String>) {
+        let written = match written {
+            Slot::Is(written) => written.value,
+            // Who would have used what is not known, so nothing is said to be unused.
+            Slot::Wrong => return (vec![None], self.destinations.iter().map(|it| it.value.clone()).collect()),
+            Slot::Absent => Vec::new(),
+        };
+        if written.is_empty() {
+            self.context.error_with_help(
+                &Spot { offset: 0, path: String::new() },
+                "there is no source, so nobody could send anything",
+                "add one: [sources.stripe] with provider = \"stripe\" and secret = \"env:STRIPE_WEBHOOK_SECRET\"",
+            );
+        }
+        let mut used = BTreeSet::new();
+        let mut paths: Vec<(String, String)> = Vec::new();
+        let mut sources = Vec::with_capacity(written.len());
+        for (name, source) in written {
+            let source = source.value;
+            used.extend(source.destination.get().map(|destination| destination.value.clone()));
+            let path = source.path.get().cloned();
+            let path = path.unwrap_or_else(|| At { value: format!("/hooks/{}", name.value), spot: name.spot.clone() });
+            match paths.iter().find(|(taken, _)| *taken == path.value) {
+                Some((_, other)) => self.context.error_with_help(
+                    &path.spot,
+                    format!("{} is also the path of sources.{other}", path.value),
+                    "give each source a path of its own: nothing else tells which one a request is for",
+                ),
+                None => paths.push((path.value.clone(), name.value.clone())),
+            }
+            if source.body_max.value > limits.unverified_bytes as u64 {
+                self.context.error_with_help(
+                    &source.body_max.spot,
+                    format!("a body of {} would never fit", size_text(source.body_max.value)),
+                    format!("raise {} above it", unverified_bytes.path),
+                );
+            }
+            sources.push(self.source(&name, source, &path.value));
+        }
+        (sources, used)
+    }
+
+    fn source(&mut self, name: &At<String>, written: file::Source, path: &str) -> Option<SourceConfig> {
+        let secrets = self.secrets(name, written.secret, written.secrets);
+        let destination = self.destination(name, written.destination);
+        let schemas = self.schemas(written.schema, written.schemas, written.additional.value);
+
+        let context = &mut *self.context;
+        let provider = written.provider.get().map(|provider| provider.value.name);
+        let base = base(name, path, written.provider, written.signature, context);
+        let budget = budget(written.budget, written.burst, context);
+        let origin = written.origin.ok().and_then(|origin| {
+            if origin.value.is_empty() {
+                context.error_with_help(
+                    &origin.spot,
+                    "an empty list would refuse everybody",
+                    "name the sender's networks, or remove it to take requests from anywhere",
+                );
+                return None;
+            }
+            Some(networks(&origin.value))
+        });
+        let expect = written.expect.value().unwrap_or_default();
+        for (pointer, _) in &expect {
+            is_field(pointer, context);
+        }
+        let keep_headers = keep_headers(written.keep_headers, context);
+        let types = types(written.types, written.unknown_types, &schemas, context);
+        let needs_type = types.0.is_some() || !schemas.by_type.is_empty();
+
+        // What follows depends on the scheme: without one it could only mislead.
+        let base = base?;
+        let mut scheme = base.scheme;
+        if let Some(tolerance) = written.tolerance.ok() {
+            set_tolerance(&mut scheme, &tolerance, context);
+        }
+        let identity = written.id.ok().and_then(|id| identity(id, &scheme, context));
+        let event_type = written.r#type.ok().map(|place| event_type(place, &scheme, needs_type, context));
+        let signed_time = scheme.time.as_ref().map(|time| time.past.saturating_add(time.future));
+        let keep = written.keep;
+        let key_retention = match written.remember.get() {
+            Some(remember) => remember.value,
+            None => signed_time.map(|tolerance| keep.value.saturating_add(tolerance)),
+        };
+        if let Some(remember) = key_retention
+            && remember < keep.value
+        {
+            context.error_with_help(
+                written.remember.get().map_or(&keep.spot, |remember| &remember.spot),
+                format!("ids would be forgotten before bodies are ({})", duration_text(keep.value)),
+                "raise `remember`, or lower `keep`",
+            );
+        }
+        let rules = SourceRules {
+            identity: identity.unwrap_or(base.identity),
+            event_type: event_type.unwrap_or(base.event_type),
+            types: types.0,
+            unknown_types: types.1,
+            malformed: written.malformed.value,
+            schemas,
+            expect: expect.into_iter().map(|(pointer, value)| (pointer.value, value.value)).collect(),
+            origin,
+            body_bytes_max: usize::try_from(written.body_max.value).unwrap_or(limits::BODY_BYTES_MAX),
+            body_timeout: written.body_timeout.value,
+            budget,
+            over_budget_status: written.over_budget.value,
+            accepted_status: written.answer.value,
+            keep_headers,
+            body_retention: keep.value,
+            key_retention,
+            destination: destination?,
+            scheme,
+            ..base
+        };
+        if let (Some(open), Some(remember)) = (rules.replay_window(), written.remember.get()) {
+            context.warning(&remember.spot, open, "");
+        }
+        Some(SourceConfig { rules, provider, secrets: secrets?, place: context.place(&name.spot) })
+    }
+
+    fn secrets(
+        &mut self,
+        source: &At<String>,
+        one: Slot<SecretRef>,
+        several: Slot<Vec<At<ShortOrLong<SecretRef, file::Secret>>>>,
+    ) -> Option<Vec<SecretConfig>> {
+        let owner = format!("sources.{}", source.value);
+        let listed = match (one, several) {
+            (Slot::Wrong, _) | (Slot::Absent, Slot::Wrong) => return None,
+            (Slot::Absent, Slot::Absent) => {
+                self.context.error_with_help(
+                    &source.spot,
+                    "a source without a secret: anyone could send",
+                    "add secret = \"env:NAME\"",
+                );
+                return None;
+            }
+            (Slot::Is(one), Slot::Absent) => {
+                self.secrets.claim(&one, &owner, self.context);
+                let place = self.context.place(&one.spot);
+                return Some(vec![SecretConfig { reference: one.value, validity: Validity::default(), place }]);
+            }
+            (Slot::Is(one), Slot::Is(_) | Slot::Wrong) => {
+                self.context.error_with_help(
+                    &one.spot,
+                    "there is `secret` and `secrets`",
+                    "list all of them in `secrets`",
+                );
+                return None;
+            }
+            (Slot::Absent, Slot::Is(several)) => several,
+        };
+        if listed.value.is_empty() || listed.value.len() > limits::SECRETS_MAX {
+            self.context.error_with_help(
+                &listed.spot,
+                format!("there are {} secrets", listed.value.len()),
+                format!("list at least one and at most {}: each one is tried", limits::SECRETS_MAX),
+            );
+        }
+        let mut secrets: Vec<SecretConfig> = Vec::with_capacity(listed.value.len());
+        for At { value, spot } in listed.value {
+            let (reference, validity) = match value {
+                ShortOrLong::Short(reference) => (Some(At { value: reference, spot }), Validity::default()),
+                ShortOrLong::Long(secret) => {
+                    let not_after = secret.not_after.get().map(|end| end.value);
+                    let not_before = secret.not_before.get().map(|start| start.value);
+                    if let (Some(start), Some(end)) = (not_before, not_after)
+                        && start >= end
+                    {
+                        self.context.error_with_help(
+                            &spot,
+                            "the secret would end before it begins",
+                            "swap `not_before` and `not_after`",
+                        );
+                    }
+                    (secret.r#ref.ok(), Validity { not_before, not_after })
+                }
+            };
+            let reference = reference?;
+            if secrets.iter().any(|known| known.reference == reference.value) {
+                self.context.error_with_help(&reference.spot, "the same secret twice", "remove one of them");
+            }
+            self.secrets.claim(&reference, &owner, self.context);
+            let place = self.context.place(&reference.spot);
+            secrets.push(SecretConfig { reference: reference.value, validity, place });
+        }
+        if !secrets.is_empty() && secrets.iter().all(|secret| secret.validity.not_after.is_some()) {
+            self.context.warning(
+                &listed.spot,
+                "every one of these secrets ends, and with the last one the source does",
+                "add the secret that follows, or leave out `not_after` of the newest",
+            );
+        }
+        Some(secrets)
+    }
+
+    /// `Some(None)` when events are delivered nowhere.
+    fn destination(&mut self, source: &At<String>, written: Slot<String>) -> Option<Option<DestinationName>> {
+        let written = match written {
+            Slot::Is(written) => written,
+            Slot::Wrong => return None,
+            Slot::Absent => {
+                self.context.warning(
+                    &source.spot,
+                    "without `destination`, events are kept and never delivered",
+                    "name a [destinations.<name>] if an application is to have them",
+                );
+                return Some(None);
+            }
+        };
+        let known = || self.destinations.iter().map(|name| &*name.value);
+        if known().any(|name| name == written.value) {
+            return DestinationName::parse(&written.value).ok().map(Some);
+        }
+        let help = match similar(&written.value, known()) {
+            Some(meant) => did_you_mean(meant),
+            None if self.destinations.is_empty() => "add [destinations.app] with url and secret".to_owned(),
+            None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        self.context.error_with_help(
+            &written.spot,
+            format!("there is no destination {}", quoted(&written.value)),
+            help,
+        );
+        None
+    }
+
+    fn schemas(
+        &mut self,
+        fallback: Slot<PathBuf>,
+        by_type: Slot<Vec<(At<String>, At<PathBuf>)>>,
+        additional: Additional,
+    ) -> Schemas {
+        let mut compiled = BTreeMap::new();
+        let mut compile = |file: &At<PathBuf>| -> Option<Arc<Schema>> {
+            if let Some(schema) = compiled.get(&file.value) {
+                return Some(Arc::clone(schema));
+            }
+            let shown = quoted(&file.value.to_string_lossy());
+            let text = match (self.read_file)(&file.value) {
+                Ok(text) => text,
+                Err(reason) => {
+                    let help = "a path is relative to the folder of this file";
+                    self.context.error_with_help(&file.spot, format!("{shown} cannot be read: {reason}"), help);
+                    return None;
+                }
+            };
+            match compile(&text, additional) {
+                Ok(schema) => {
+                    compiled.insert(file.value.clone(), Arc::clone(&schema));
+                    Some(schema)
+                }
+                Err(reason) => {
+                    self.context.error(&file.spot, format!("{shown} is no JSON Schema to use: {reason}"));
+                    None
+                }
+            }
+        };
+        let fallback = fallback.ok().and_then(|file| compile(&file));
+        let by_type = by_type.value().unwrap_or_default();
+        let by_type = by_type.into_iter().filter_map(|(name, file)| Some((name.value.into(), compile(&file)?)));
+        let by_type = by_type.collect();
+        Schemas { fallback, by_type }
+    }
+}
+
+fn compile(text: &str, additional: Additional) -> Result<Arc<Schema>, String> {
+    let schema = serde_json::from_str(text).map_err(|wrong| format!("it is not JSON: {wrong}"))?;
+    Schema::compile(&schema, additional).map(Arc::new).map_err(|wrong| wrong.to_string())
+}
+
+/// The rules with every default, as the provider or the described signature has them.
+fn base(
+    name: &At<String>,
+    path: &str,
+    provider: Slot<&'static crate::provider::Provider>,
+    signature: Slot<file::Signature>,
+    context: &mut Context<'_>,
+) -> Option<SourceRules> {
+    let source = SourceName::parse(&name.value).ok()?;
+    match (provider, signature) {
+        (Slot::Is(provider), Slot::Is(signature)) if provider.value.name != "hmac" => {
+            context.error_with_help(
+                &signature.spot,
+                format!("provider = {:?} says already how it signs", provider.value.name),
+                "remove one of them",
+            );
+            None
+        }
+        (Slot::Is(provider), Slot::Absent) => Some(SourceRules::of_provider(source, path, provider.value)),
+        (Slot::Is(_) | Slot::Absent, Slot::Is(signature)) => {
+            let scheme = signature::scheme(signature, context)?;
+            let mut rules = SourceRules::with_defaults(source, path, scheme);
+            if rules.identity == IdentityRule::Content {
+                rules.identity = IdentityRule::Body(Pointer::parse("/id").ok()?);
+            }
+            rules.event_type = EventTypeRule::Body(Pointer::parse("/type").ok()?);
+            rules.sender_id = rules.scheme.id.clone();
+            Some(rules)
+        }
+        (Slot::Absent, Slot::Absent) => {
+            context.error_with_help(
+                &name.spot,
+                "nothing says how it signs",
+                format!("add provider = \"…\" (`hookward providers list`), or describe it in [{}.signature]", name.spot.path),
+            );
+            None
+        }
+        (Slot::Wrong, _) | (_, Slot::Wrong) => None,
+    }
+}
+
+fn set_tolerance(scheme: &mut SchemeRules, tolerance: &At<std::time::Duration>, context: &mut Context<'_>) {
+    match &mut scheme.time {
+        Some(time) => (time.past, time.future) = (tolerance.value, tolerance.value),
+        None => context.error_with_help(
+            &tolerance.spot,
+            "the signature covers no time, so there is none to hold to a tolerance",
+            "remove it: a replay is recognised by its id, for as long as `remember` says",
+        ),
+    }
+}
+
+fn identity(id: At<Id>, scheme: &SchemeRules, context: &mut Context<'_>) -> Option<IdentityRule> {
+    match id.value {
+        Id::Body(pointer) => Some(IdentityRule::Body(pointer)),
+        Id::Content => Some(IdentityRule::Content),
+        Id::Header if scheme.covers().id => Some(IdentityRule::SignedHeader),
+        Id::Header => {
+            let message = format!(
+                "the signature covers {} and no id, so whoever captured a request could replay it under any number \
+                 of new ids",
+                scheme.covers()
+            );
+            context.error_with_help(&id.spot, message, "use a pointer into the body such as \"/id\", or \"content\"");
+            None
+        }
+    }
+}
+
+fn event_type(place: At<Type>, scheme: &SchemeRules, needed: bool, context: &mut Context<'_>) -> EventTypeRule {
+    match place.value {
+        Type::Body(pointer) => EventTypeRule::Body(pointer),
+        Type::Header(header) => {
+            if needed && Some(&header) != scheme.id.as_ref() {
+                context.warning(
+                    &place.spot,
+                    "the signature does not cover this header: whoever captured a request can give it another type",
+                    "take the type from the body, if it is there too",
+                );
+            }
+            EventTypeRule::Header(header)
+        }
+        Type::None => {
+            if needed {
+                context.error_with_help(
+                    &place.spot,
+                    "`types` and `schemas` need to know the type",
+                    "say where it is, such as \"/type\"; or remove them",
+                );
+            }
+            EventTypeRule::None
+        }
+    }
+}
+
+/// The types that are known, and what becomes of others. Whoever lists types wants to hear of others.
+fn types(
+    types: Slot<Vec<At<String>>>,
+    unknown: Slot<UnknownTypes>,
+    schemas: &Schemas,
+    context: &mut Context<'_>,
+) -> (Option<BTreeSet<Box<str>>>, UnknownTypes) {
+    match (types, unknown.ok()) {
+        (Slot::Is(types), unknown) => {
+            if types.value.is_empty() {
+                context.error_with_help(
+                    &types.spot,
+                    "an empty list would know no type at all",
+                    "list the types that the application handles, or remove it",
+                );
+            }
+            if let Some(unknown) = &unknown
+                && unknown.value == UnknownTypes::Deliver
+            {
+                context.warning(&unknown.spot, "this makes `types` have no effect", "remove one of them");
+            }
+            let names: BTreeSet<Box<str>> = types.value.iter().map(|name| name.value.as_str().into()).collect();
+            if let Some(name) = schemas.by_type.keys().find(|name| !names.contains(*name)) {
+                let message = format!("{} has a schema and is not among the types", quoted(name));
+                context.warning(&types.spot, message, "add it, or remove its schema");
+            }
+            (Some(names), unknown.map_or(UnknownTypes::Quarantine, |unknown| unknown.value))
+        }
+        (Slot::Absent, Some(unknown)) => {
+            context.error_with_help(
+                &unknown.spot,
+                "without `types`, no type is known or unknown",
+                "list the types that the application handles in `types`",
+            );
+            (None, UnknownTypes::default())
+        }
+        (Slot::Absent | Slot::Wrong, _) => (None, UnknownTypes::default()),
+    }
+}
+
+fn budget(rate: Slot<Rate>, burst: Slot<u32>, context: &mut Context<'_>) -> Option<Budget> {
+    match (rate, burst) {
+        (Slot::Is(rate), burst) => {
+            let burst = burst.value().map_or(rate.value.count(), file::at_least_one);
+            Some(Budget { rate: rate.value, burst })
+        }
+        (Slot::Absent, Slot::Is(burst)) => {
+            context.error_with_help(&burst.spot, "a burst of no budget", "add budget = \"500/s\", or remove it");
+            None
+        }
+        (Slot::Absent | Slot::Wrong, _) => None,
+    }
+}
+
+fn is_field(pointer: &At<Pointer>, context: &mut Context<'_>) {
+    if pointer.value.as_str().is_empty() {
+        context.error_with_help(&pointer.spot, "the empty pointer is the whole body", "point to a field, such as \"/livemode\"");
+    }
+}
+
+fn keep_headers(written: Slot<Vec<At<HeaderName>>>, context: &mut Context<'_>) -> Vec<HeaderName> {
+    let mut keep: Vec<HeaderName> = Vec::new();
+    for name in written.value().unwrap_or_default() {
+        let text = name.value.as_str();
+        let why_not = if matches!(name.value, header::AUTHORIZATION | header::COOKIE | header::PROXY_AUTHORIZATION) {
+            Some("it holds a credential, which is not to be kept")
+        } else if HOP_BY_HOP.contains(&text) {
+            Some("it belongs to the sender's connection and means nothing on another one")
+        } else if text.starts_with("webhook-") || text.starts_with("hookward-") {
+            Some("deliveries have headers of that name of their own")
+        } else {
+            None
+        };
+        match why_not {
+            Some(why_not) => context.error_with_help(&name.spot, format!("{text}: {why_not}"), "remove it"),
+            None if keep.contains(&name.value) => {}
+            None => keep.push(name.value),
+        }
+    }
+    keep
+}
+
+const HOP_BY_HOP: &[&str] = &[
+    "connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te", "trailer",
+    "transfer-encoding", "upgrade",
+];

@@ -1,0 +1,110 @@
+//! Every limit, with its reason. A limit that a configuration may change is a default here and has its largest
+//! value beside it.
+
+use std::time::Duration;
+
+/// The largest body taken unless a source says otherwise, in bytes: 99.9 % of webhooks are below 256 KiB, and
+/// Stripe, Shopify and Slack stay below it always.
+pub const BODY_BYTES_DEFAULT: usize = 1024 * 1024;
+
+/// The largest body that a source may allow, in bytes: GitHub's own cap is 25 MB.
+pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long a body may take to arrive, from the end of the head: senders give up after 3 s (Slack) to 30 s.
+pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long a head may take to arrive: one packet, normally; a slow sender holds a connection for so long.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a TLS handshake may take: two round trips, normally.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may idle between requests: longer than the pause of a busy sender, shorter than most proxies' 60 s.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(55);
+
+/// The largest head, in bytes: hyper's buffer, in which a head must fit; senders stay below 4 KiB.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// The most header lines: senders stay below 40.
+pub const HEADERS_MAX: usize = 64;
+
+/// The most signatures looked at in one request: one per active secret and version while secrets rotate.
+pub const SIGNATURES_MAX: usize = 8;
+
+/// The most secrets of one source: two while rotating, and some room.
+pub const SECRETS_MAX: usize = 8;
+
+/// The longest id in a signed header, in bytes: Standard Webhooks ids are about 30.
+pub const HEADER_ID_BYTES_MAX: usize = 256;
+
+/// The longest event type or sender's id kept for people, in bytes; a longer one is cut. Keys use the whole id.
+pub const LABEL_BYTES_MAX: usize = 256;
+
+/// The longest header value that is kept beside an event, in bytes.
+pub const KEPT_HEADER_BYTES_MAX: usize = 1024;
+
+/// The deepest JSON, in levels: webhooks stay below 20, DynamoDB and many parsers stop at 32, stacks at some thousands.
+pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Connections at once: 1,000 need about 32 MiB.
+pub const CONNECTIONS_DEFAULT: usize = 10_000;
+
+/// Connections at once from one address (IPv6: one /64): a sender's proxy pool, not a flood.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 1_024;
+
+/// Requests at once whose body is being read or verified: bounds what unverified senders can make us hold.
+pub const UNVERIFIED_IN_FLIGHT_DEFAULT: usize = 2_048;
+
+/// Bytes at once in bodies that are being read and are not verified yet.
+pub const UNVERIFIED_BYTES_DEFAULT: usize = 256 * 1024 * 1024;
+
+/// Unverified requests a second from one address. A verified request gives its share back, so this bounds only what fails.
+pub const UNVERIFIED_PER_SECOND_DEFAULT: u32 = 50;
+
+/// Unverified requests from one address at a stroke, before the rate holds.
+pub const UNVERIFIED_BURST_DEFAULT: u32 = 2_048;
+
+/// Addresses remembered at once for the unverified budget: about 4 MiB.
+pub const ADDRESSES_MAX: usize = 65_536;
+
+/// Events not yet delivered that the store takes before it answers 503: about 200 bytes of memory each.
+pub const QUEUE_DEFAULT: usize = 1_000_000;
+
+/// HTTP/2 streams at once on one connection: enough for a sender's burst, bounded for a flood.
+pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// How long a store may take to make an event durable before the sender is told to try again: below Slack's 3 s.
+pub const APPEND_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// How long a stopping gateway waits for requests and deliveries in progress.
+pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+
+/// The time window of schemes that sign a time, each way: what Standard Webhooks, Stripe and Slack use.
+pub const TOLERANCE_DEFAULT: Duration = Duration::from_mins(5);
+
+/// The widest time window a configuration may ask for: Cloudinary's two hours is the widest known.
+pub const TOLERANCE_MAX: Duration = Duration::from_hours(24);
+
+/// How long bodies are kept: longer than the longest retry horizon of a sender (Wise: two weeks).
+pub const BODY_RETENTION_DEFAULT: Duration = Duration::from_hours(30 * 24);
+
+/// How long a delivery attempt may take.
+pub const DELIVERY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
+
+/// Deliveries at once to one destination: eight workers of a small application, twice.
+pub const DELIVERY_CONCURRENCY_DEFAULT: usize = 16;
+
+/// How many attempts an event gets: with [`RETRY_FIRST`] doubling to [`RETRY_LONGEST`] about a day and a half.
+pub const ATTEMPTS_DEFAULT: u32 = 16;
+
+/// The first retry comes after up to so long.
+pub const RETRY_FIRST: Duration = Duration::from_secs(5);
+
+/// No retry waits longer by its own schedule.
+pub const RETRY_LONGEST: Duration = Duration::from_hours(4);
+
+/// No destination can put a retry off for longer by `Retry-After`.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
+
+/// How much of a destination's answer is read before the connection is given up, in bytes: answers are not used.
+pub const DELIVERY_ANSWER_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,238 @@
+//! What the parts of a running gateway share.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use hookward_core::{
+    Source,
+    address::{AddressGroup, TrustedProxies},
+    config, limits,
+    rate::{AddressBudgets, Budget, RetryAfter, SharedBucket, shard_of},
+    source::DestinationName,
+};
+use hookward_store::Store;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::{
+    clock::Clock,
+    destination::Destination,
+    metrics::{Metrics, SourceMetrics},
+};
+
+/// What the parts of a running gateway share. Knows no store by name.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where events are kept.
+    pub store: Arc<dyn Store>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The sources and destinations: replaced as a whole by a reload, so that a request sees one configuration from its
+    /// beginning to its end.
+    pub(crate) routes: ArcSwap<Routes>,
+    pub(crate) limits: config::Limits,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) unverified: UnverifiedBudgets,
+    pub(crate) in_flight: Semaphore,
+    pub(crate) in_flight_bytes: Semaphore,
+    pub(crate) unknown_source: SourceMetrics,
+    stopping: AtomicBool,
+}
+
+impl Gateway {
+    /// Puts the parts together.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        limits: config::Limits,
+        trusted_proxies: TrustedProxies,
+        routes: RoutesBuilder,
+    ) -> Arc<Self> {
+        let metrics = Metrics::default();
+        Arc::new(Self {
+            routes: ArcSwap::from_pointee(routes.build(&metrics, None)),
+            unverified: UnverifiedBudgets::new(limits.unverified),
+            in_flight: Semaphore::new(limits.unverified_in_flight),
+            in_flight_bytes: Semaphore::new(limits.unverified_bytes.min(Semaphore::MAX_PERMITS)),
+            unknown_source: metrics.source(""),
+            stopping: AtomicBool::new(false),
+            store,
+            clock,
+            metrics,
+            limits,
+            trusted_proxies,
+        })
+    }
+
+    /// The routes of this moment.
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    /// Whether the gateway takes no more webhooks.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Sources and destinations, not yet running.
+#[derive(Debug, Default)]
+pub struct RoutesBuilder {
+    sources: Vec<Source>,
+    destinations: Vec<Destination>,
+}
+
+impl RoutesBuilder {
+    /// Of sources and destinations. A source's destination that is not among them gets nothing delivered; the
+    /// configuration's parser does not let that pass.
+    pub fn new(sources: Vec<Source>, destinations: Vec<Destination>) -> Self {
+        Self { sources, destinations }
+    }
+
+    /// A source that was there before under the same name keeps the state of its budget, and a destination its circuit.
+    pub(crate) fn build(self, metrics: &Metrics, before: Option<&Routes>) -> Routes {
+        let mut lanes: BTreeMap<DestinationName, Lane> = self
+            .destinations
+            .into_iter()
+            .map(|destination| {
+                let name = destination.name().clone();
+                let wake = before
+                    .and_then(|routes| routes.lanes.get(&name))
+                    .map(|lane| Arc::clone(&lane.wake));
+                let lane = Lane {
+                    destination: Arc::new(destination),
+                    sources: Vec::new(),
+                    wake: wake.unwrap_or_default(),
+                };
+                (name, lane)
+            })
+            .collect();
+        let by_path = self
+            .sources
+            .into_iter()
+            .map(|source| {
+                let lane = source.rules().destination.as_ref().and_then(|name| lanes.get_mut(name));
+                let wake = lane.map(|lane| {
+                    lane.sources.push(source.name().clone());
+                    Arc::clone(&lane.wake)
+                });
+                let path = source.rules().path.clone();
+                let same = before.and_then(|routes| {
+                    routes.by_path.values().find(|it| it.source.name() == source.name())
+                });
+                let budget = same.map(|it| Arc::clone(&it.budget)).unwrap_or_default();
+                let log_budget = same.map(|it| Arc::clone(&it.log_budget)).unwrap_or_default();
+                let metrics = metrics.source(source.name().as_str());
+                (path, Arc::new(Route { source, budget, log_budget, metrics, wake }))
+            })
+            .collect();
+        Routes { by_path, lanes }
+    }
+}
+
+/// The sources by path, and the destinations' lanes.
+#[derive(Debug)]
+pub struct Routes {
+    by_path: HashMap<Box<str>, Arc<Route>>,
+    pub(crate) lanes: BTreeMap<DestinationName, Lane>,
+}
+
+impl Routes {
+    /// The source at exactly this path.
+    pub(crate) fn at(&self, path: &str) -> Option<&Arc<Route>> {
+        self.by_path.get(path)
+    }
+
+    /// All sources, in the order of their names.
+    pub fn sources(&self) -> Vec<&Source> {
+        let mut sources: Vec<_> = self.by_path.values().map(|route| &route.source).collect();
+        sources.sort_by_key(|source| source.name());
+        sources
+    }
+}
+
+/// A source as it runs.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub source: Source,
+    pub budget: Arc<SharedBucket>,
+    /// Refusals are logged at this budget, so that a flood of them does not fill the disk.
+    pub log_budget: Arc<SharedBucket>,
+    pub metrics: SourceMetrics,
+    pub wake: Option<Arc<Notify>>,
+}
+
+/// A destination as it runs, and the sources whose events go there.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    pub destination: Arc<Destination>,
+    pub sources: Vec<hookward_core::SourceName>,
+    pub wake: Arc<Notify>,
+}
+
+/// The lines about refusals that a source may log, in the long run and at a stroke.
+pub(crate) static LOG_BUDGET: LazyLock<Budget> = LazyLock::new(|| Budget {
+    rate: "5/s".parse().expect("a constant rate"),
+    burst: NonZeroU32::new(20).expect("not zero"),
+});
+
+/// The budgets of addresses for what is not verified, behind a lock for each part of them.
+pub(crate) struct UnverifiedBudgets {
+    shards: Vec<Mutex<AddressBudgets>>,
+}
+
+/// Enough for as many cores to rarely wait for each other.
+const SHARDS: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
+
+impl UnverifiedBudgets {
+    fn new(budget: Budget) -> Self {
+        let entries =
+            NonZeroUsize::new(limits::ADDRESSES_MAX / SHARDS).unwrap_or(NonZeroUsize::MIN);
+        let shards =
+            (0..SHARDS.get()).map(|_| Mutex::new(AddressBudgets::new(budget, entries))).collect();
+        Self { shards }
+    }
+
+    pub(crate) fn take(&self, address: IpAddr, now: Duration) -> Result<(), RetryAfter> {
+        self.with(address, |budgets, group| budgets.take(group, now))
+    }
+
+    pub(crate) fn refund(&self, address: IpAddr) {
+        self.with(address, AddressBudgets::refund);
+    }
+
+    fn with<T>(
+        &self,
+        address: IpAddr,
+        act: impl FnOnce(&mut AddressBudgets, AddressGroup) -> T,
+    ) -> T {
+        let group = AddressGroup::of(address);
+        let shard = self
+            .shards
+            .get(shard_of(group, SHARDS))
+            .expect("shard_of stays below the number of shards");
+        // A panic in another thread leaves the table whole: its steps are single insertions and removals.
+        act(&mut shard.lock().unwrap_or_else(PoisonError::into_inner), group)
+    }
+}
+
+impl fmt::Debug for UnverifiedBudgets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnverifiedBudgets").field("shards", &self.shards.len()).finish()
+    }
+}

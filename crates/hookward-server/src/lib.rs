@@ -1,0 +1,23 @@
+//! The gateway as a running thing.
+//!
+//! A webhook's way is read in three files: [`receive`] (the whole path of one incoming request),
+//! `hookward_core::source` (what makes it an event), and the store behind [`hookward_store::Store`]. Its mirror is
+//! [`deliver`], the whole path of one delivery attempt. [`serve`] builds, spawns and drains.
+
+pub mod admin;
+pub mod answer;
+mod body;
+mod circuit;
+pub mod clock;
+pub mod deliver;
+pub mod destination;
+pub mod gateway;
+mod listen;
+pub mod metrics;
+pub mod receive;
+pub mod serve;
+pub mod tls;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use gateway::{Gateway, Routes};
+pub use serve::{ServeError, Server};

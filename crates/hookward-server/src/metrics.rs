@@ -1,0 +1,356 @@
+//! What is counted, for Prometheus. Labels come from the configuration and from this code, never from a request.
+
+use std::{
+    array,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use hookward_core::{Intake, Quarantine, Refusal};
+use hookward_store::{Counts, Receipt, State, StoreError};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::answer::ReceiveError;
+
+/// How a request ended, for the counters: one value of the label `outcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// New and durable.
+    Accepted,
+    /// The same event was there before.
+    Duplicate,
+    /// Another event under the same id; kept as a dead letter.
+    Conflict,
+    /// Kept as a dead letter for this reason.
+    Quarantined(Quarantine),
+    /// Not admitted, by the stable name of the refusal.
+    Refused(&'static str),
+    /// Verified and not kept: the store said no, or nothing.
+    StoreUnavailable,
+    /// Verified and not kept: too much waits.
+    QueueFull,
+    /// Not looked at: the gateway is stopping.
+    ShuttingDown,
+}
+
+impl RequestOutcome {
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::Quarantined(why) => why.as_str(),
+            Self::Refused(why) => why,
+            Self::StoreUnavailable => "store_unavailable",
+            Self::QueueFull => "queue_full",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// Of a receipt for an event with this intake.
+    pub fn of_receipt(receipt: &Receipt, intake: Intake) -> Self {
+        match (receipt, intake) {
+            (Receipt::Duplicate { .. }, _) => Self::Duplicate,
+            (Receipt::Conflict { .. }, _) => Self::Conflict,
+            (Receipt::Kept { .. }, Intake::Quarantine(why)) => Self::Quarantined(why),
+            (Receipt::Kept { .. }, Intake::Deliver | Intake::Archive) => Self::Accepted,
+        }
+    }
+
+    /// Of an error.
+    pub fn of_error(error: &ReceiveError) -> Self {
+        match error {
+            ReceiveError::Refused(refusal) => Self::Refused(Refusal::as_str(refusal)),
+            ReceiveError::Store(StoreError::Full) => Self::QueueFull,
+            ReceiveError::Store(_) | ReceiveError::StoreTimeout => Self::StoreUnavailable,
+            ReceiveError::ShuttingDown => Self::ShuttingDown,
+        }
+    }
+}
+
+/// How a delivery attempt ended, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The destination answered 2xx.
+    Delivered,
+    /// It will be tried again.
+    Retried,
+    /// It was given up.
+    Dead,
+    /// The outcome came too late: somebody else holds the event.
+    Fenced,
+}
+
+impl DeliveryOutcome {
+    const ALL: [Self; 4] = [Self::Delivered, Self::Retried, Self::Dead, Self::Fenced];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retried => "retried",
+            Self::Dead => "dead",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceOutcome {
+    source: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DestinationOutcome {
+    destination: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    source: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DestinationLabel {
+    destination: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// All metrics of a gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<SourceOutcome, Counter>,
+    request_seconds: Family<SourceLabel, Histogram, fn() -> Histogram>,
+    deliveries: Family<DestinationOutcome, Counter>,
+    delivery_seconds: Family<DestinationLabel, Histogram, fn() -> Histogram>,
+    circuit_open: Family<DestinationLabel, Gauge>,
+    events: Family<StateLabel, Gauge>,
+    leased: Gauge,
+    oldest_pending_seconds: Gauge<f64, AtomicU64>,
+    stored_bytes: Gauge,
+    /// Connections that are open.
+    pub connections: Gauge,
+    /// Connections that were turned away for there being too many.
+    pub connections_refused: Counter,
+    /// Operators' replays.
+    pub replays: Counter,
+}
+
+fn request_histogram() -> Histogram {
+    Histogram::new([
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.5,
+    ])
+}
+
+fn delivery_histogram() -> Histogram {
+    Histogram::new([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("hookward");
+        let requests = Family::<SourceOutcome, Counter>::default();
+        let request_seconds =
+            Family::<SourceLabel, Histogram, fn() -> Histogram>::new_with_constructor(
+                request_histogram,
+            );
+        let deliveries = Family::<DestinationOutcome, Counter>::default();
+        let delivery_seconds =
+            Family::<DestinationLabel, Histogram, fn() -> Histogram>::new_with_constructor(
+                delivery_histogram,
+            );
+        let circuit_open = Family::<DestinationLabel, Gauge>::default();
+        let events = Family::<StateLabel, Gauge>::default();
+        let leased = Gauge::default();
+        let oldest_pending_seconds = Gauge::<f64, AtomicU64>::default();
+        let stored_bytes = Gauge::default();
+        let connections = Gauge::default();
+        let connections_refused = Counter::default();
+        let replays = Counter::default();
+
+        registry.register("requests", "Requests by source and outcome", requests.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "From the head of a request to its answer",
+            Unit::Seconds,
+            request_seconds.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "Delivery attempts by destination and outcome",
+            deliveries.clone(),
+        );
+        registry.register_with_unit(
+            "delivery_duration",
+            "Delivery attempts, from connecting to the answer",
+            Unit::Seconds,
+            delivery_seconds.clone(),
+        );
+        registry.register(
+            "circuit_open",
+            "1 while a destination is given time to recover",
+            circuit_open.clone(),
+        );
+        registry.register("events", "Events in the store by state", events.clone());
+        registry.register("events_leased", "Events that are being delivered", leased.clone());
+        registry.register_with_unit(
+            "oldest_pending_age",
+            "Age of the oldest event that is not delivered",
+            Unit::Seconds,
+            oldest_pending_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "stored",
+            "What the store takes up",
+            Unit::Bytes,
+            stored_bytes.clone(),
+        );
+        registry.register("connections", "Open connections", connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections turned away",
+            connections_refused.clone(),
+        );
+        registry.register("replays", "Events replayed by an operator", replays.clone());
+        Self {
+            registry,
+            requests,
+            request_seconds,
+            deliveries,
+            delivery_seconds,
+            circuit_open,
+            events,
+            leased,
+            oldest_pending_seconds,
+            stored_bytes,
+            connections,
+            connections_refused,
+            replays,
+        }
+    }
+}
+
+impl Metrics {
+    /// The counters of a source, looked up once.
+    pub fn source(&self, name: &str) -> SourceMetrics {
+        let source: Arc<str> = name.into();
+        let counter = |outcome| {
+            self.requests
+                .get_or_create(&SourceOutcome { source: Arc::clone(&source), outcome })
+                .clone()
+        };
+        SourceMetrics {
+            accepted: counter(RequestOutcome::Accepted.as_str()),
+            duplicate: counter(RequestOutcome::Duplicate.as_str()),
+            seconds: self
+                .request_seconds
+                .get_or_create(&SourceLabel { source: Arc::clone(&source) })
+                .clone(),
+            others: self.requests.clone(),
+            source,
+        }
+    }
+
+    /// The counters of a destination, looked up once.
+    pub fn destination(&self, name: &str) -> DestinationMetrics {
+        let destination: Arc<str> = name.into();
+        let label = DestinationLabel { destination: Arc::clone(&destination) };
+        DestinationMetrics {
+            outcomes: array::from_fn(|index| {
+                let outcome =
+                    DeliveryOutcome::ALL.get(index).map_or("", |outcome| outcome.as_str());
+                let labels = DestinationOutcome { destination: Arc::clone(&destination), outcome };
+                self.deliveries.get_or_create(&labels).clone()
+            }),
+            seconds: self.delivery_seconds.get_or_create(&label).clone(),
+            circuit_open: self.circuit_open.get_or_create(&label).clone(),
+        }
+    }
+
+    /// All metrics in the text format of OpenMetrics, with what the store says about itself.
+    pub fn render(&self, counts: Option<Counts>, oldest_pending_age: Duration) -> String {
+        if let Some(counts) = counts {
+            let in_state = [
+                (State::Pending, counts.pending),
+                (State::Dead, counts.dead),
+                (State::Done, counts.finished),
+            ];
+            for (state, count) in in_state {
+                let label = if state == State::Done { "finished" } else { state.as_str() };
+                self.events.get_or_create(&StateLabel { state: label }).set(signed(count));
+            }
+            self.leased.set(signed(counts.leased));
+            self.stored_bytes.set(signed(counts.stored_bytes));
+            self.oldest_pending_seconds.set(oldest_pending_age.as_secs_f64());
+        }
+        let mut rendered = String::new();
+        // Writing to a string does not fail.
+        text::encode(&mut rendered, &self.registry).unwrap_or_default();
+        rendered
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// One source's counters.
+#[derive(Clone, Debug)]
+pub struct SourceMetrics {
+    source: Arc<str>,
+    accepted: Counter,
+    duplicate: Counter,
+    seconds: Histogram,
+    others: Family<SourceOutcome, Counter>,
+}
+
+impl SourceMetrics {
+    /// Counts a request.
+    pub fn count(&self, outcome: RequestOutcome, took: Duration) {
+        match outcome {
+            RequestOutcome::Accepted => self.accepted.inc(),
+            RequestOutcome::Duplicate => self.duplicate.inc(),
+            other => {
+                let labels =
+                    SourceOutcome { source: Arc::clone(&self.source), outcome: other.as_str() };
+                self.others.get_or_create(&labels).inc()
+            }
+        };
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// One destination's counters.
+#[derive(Clone, Debug)]
+pub struct DestinationMetrics {
+    outcomes: [Counter; DeliveryOutcome::ALL.len()],
+    seconds: Histogram,
+    circuit_open: Gauge,
+}
+
+impl DestinationMetrics {
+    /// Counts an attempt.
+    pub fn count(&self, outcome: DeliveryOutcome, took: Duration) {
+        let index = DeliveryOutcome::ALL.iter().position(|it| *it == outcome).unwrap_or_default();
+        if let Some(counter) = self.outcomes.get(index) {
+            counter.inc();
+        }
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Shows whether the circuit is open.
+    pub fn circuit(&self, open: bool) {
+        self.circuit_open.set(open.into());
+    }
+}

@@ -1,0 +1,200 @@
+//! The whole path of one incoming webhook, from its head to its answer.
+
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use hookward_core::{Head, Intake, Refusal, Request, address, limits};
+use hookward_store::{Claim, Receipt, StoreError};
+use http::{HeaderMap, HeaderName, Version, header, request};
+use hyper::body::Body;
+
+use crate::{
+    answer::{self, Answer, ReceiveError},
+    body::{self, BodyError},
+    gateway::{Gateway, LOG_BUDGET, Route},
+    metrics::RequestOutcome,
+};
+
+/// Answers one request. Never fails, and says 2xx only for what the store holds durably.
+pub async fn receive<B>(gateway: &Gateway, peer: IpAddr, request: http::Request<B>) -> Answer
+where
+    B: Body<Data = Bytes>,
+{
+    let started = gateway.clock.elapsed();
+    let routes = gateway.routes();
+    let (mut head, body) = request.into_parts();
+    let route = routes.at(head.uri.path());
+    let result = match route {
+        Some(route) => admit(gateway, route, peer, &mut head, body).await,
+        None => Err(Refusal::UnknownSource.into()),
+    };
+    let took = gateway.clock.elapsed().saturating_sub(started);
+    let metrics = route.map_or(&gateway.unknown_source, |route| &route.metrics);
+    match result {
+        Ok((outcome, answer)) => {
+            metrics.count(outcome, took);
+            tracing::debug!(
+                source = route.map(|it| it.source.name().as_str()),
+                outcome = outcome.as_str(),
+                took_us = took.as_micros(),
+                "webhook {}",
+                outcome.as_str()
+            );
+            answer
+        }
+        Err(error) => {
+            metrics.count(RequestOutcome::of_error(&error), took);
+            log(gateway, route, peer, &error);
+            let over_budget = route.map_or(503, |route| route.source.rules().over_budget_status);
+            error.answer(over_budget, fastrand::f64())
+        }
+    }
+}
+
+/// The steps, cheap and safe ones first. What is not verified costs no store call.
+async fn admit<B>(
+    gateway: &Gateway,
+    route: &Route,
+    peer: IpAddr,
+    parts: &mut request::Parts,
+    body: B,
+) -> Result<(RequestOutcome, Answer), ReceiveError>
+where
+    B: Body<Data = Bytes>,
+{
+    let (source, rules) = (&route.source, route.source.rules());
+    if gateway.is_stopping() {
+        return Err(ReceiveError::ShuttingDown);
+    }
+    check_framing(parts)?;
+    drop_underscored(&mut parts.headers);
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let head = Head { method: &parts.method, target, headers: &parts.headers };
+    source.takes(head.method)?;
+
+    let client = address::client_address(peer, &head, &gateway.trusted_proxies);
+    if rules.origin.as_ref().is_some_and(|origin| !origin.contains(client)) {
+        return Err(Refusal::AddressNotAllowed.into());
+    }
+    gateway
+        .unverified
+        .take(client, gateway.clock.elapsed())
+        .map_err(|wait| Refusal::UnverifiedBudget { retry_after: wait.0 })?;
+
+    let now = gateway.clock.now();
+    let screened = source.screen(&head, now)?;
+    let body = {
+        let _held = hold(gateway, body.size_hint().upper(), rules.body_bytes_max)?;
+        body::read(body, rules.body_bytes_max, rules.body_timeout).await.map_err(|error| {
+            match error {
+                BodyError::TooLarge => Refusal::BodyTooLarge { max: rules.body_bytes_max },
+                BodyError::TooSlow => Refusal::BodyTooSlow,
+                BodyError::Broken => Refusal::BadFraming("the body broke off"),
+            }
+        })?
+    };
+    let request = Request { head, body };
+    let verified = source.verify_screened(screened, request.clone(), now)?;
+    gateway.unverified.refund(client);
+
+    if let Some(budget) = &rules.budget {
+        let taken = route.budget.take(budget, gateway.clock.elapsed());
+        taken.map_err(|wait| Refusal::SourceBudget { retry_after: wait.0 })?;
+    }
+    let event = match verified.admit() {
+        Ok(event) => event,
+        Err(Refusal::Handshake(challenge)) => {
+            return Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge.text)));
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+
+    let intake = event.intake;
+    let receipt = append(gateway, event).await?;
+    if let Receipt::Conflict { .. } = &receipt {
+        // Same id, other content: kept where a person sees it. Admitted again, so that the usual path need not copy its event.
+        let event = source.admit(request, now)?.into_conflict();
+        append(gateway, event).await?;
+    }
+    if let (Receipt::Kept { .. }, Intake::Deliver, Some(wake)) = (&receipt, intake, &route.wake) {
+        wake.notify_one();
+    }
+    Ok((RequestOutcome::of_receipt(&receipt, intake), answer::accepted(rules.accepted_status)))
+}
+
+async fn append(gateway: &Gateway, event: hookward_core::Event) -> Result<Receipt, ReceiveError> {
+    match tokio::time::timeout(limits::APPEND_TIMEOUT, gateway.store.append(event, Claim::Queue))
+        .await
+    {
+        Ok(receipt) => Ok(receipt?),
+        Err(_) => Err(ReceiveError::StoreTimeout),
+    }
+}
+
+/// What a permit for reading a body is held by.
+struct Held<'g> {
+    _request: tokio::sync::SemaphorePermit<'g>,
+    _bytes: tokio::sync::SemaphorePermit<'g>,
+}
+
+/// Takes a place among the bodies that are being read. There is no queue for it: whoever is not verified can wait outside.
+fn hold(gateway: &Gateway, declared: Option<u64>, bytes_max: usize) -> Result<Held<'_>, Refusal> {
+    let busy = |_| Refusal::UnverifiedBudget { retry_after: std::time::Duration::from_secs(1) };
+    let bytes =
+        declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(bytes_max).min(bytes_max);
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    Ok(Held {
+        _request: gateway.in_flight.try_acquire().map_err(busy)?,
+        _bytes: gateway.in_flight_bytes.try_acquire_many(bytes).map_err(busy)?,
+    })
+}
+
+/// What hyper lets pass and two readers could understand differently.
+fn check_framing(parts: &request::Parts) -> Result<(), Refusal> {
+    let headers = &parts.headers;
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Err(Refusal::BadFraming("both Content-Length and Transfer-Encoding"));
+    }
+    if parts.version == Version::HTTP_10 && headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Refusal::BadFraming("Transfer-Encoding in HTTP/1.0"));
+    }
+    let hosts = headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
+        return Err(Refusal::BadFraming("there must be one Host"));
+    }
+    Ok(())
+}
+
+/// `X_Signature` and `X-Signature` are one to a CGI-like application and two to everybody else: the former is nothing here.
+fn drop_underscored(headers: &mut HeaderMap) {
+    let underscored: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    for name in underscored {
+        headers.remove(name);
+    }
+}
+
+/// Refusals in bounded number, faults always; a request's own bytes never.
+fn log(gateway: &Gateway, route: Option<&Arc<Route>>, peer: IpAddr, error: &ReceiveError) {
+    let source = route.map_or("", |route| route.source.name().as_str());
+    match error {
+        ReceiveError::Refused(refusal) => {
+            let within = route.is_none_or(|route| {
+                route.log_budget.take(&LOG_BUDGET, gateway.clock.elapsed()).is_ok()
+            });
+            if route.is_some() && within {
+                tracing::info!(source, %peer, reason = refusal.as_str(), "webhook refused: {refusal}");
+            } else {
+                tracing::debug!(source, %peer, reason = refusal.as_str(), "webhook refused: {refusal}");
+            }
+        }
+        ReceiveError::Store(StoreError::Unavailable(cause)) => {
+            tracing::error!(source, %cause, "webhook not kept, sender told to try again: {error}");
+        }
+        ReceiveError::Store(_) | ReceiveError::StoreTimeout | ReceiveError::ShuttingDown => {
+            tracing::warn!(source, "webhook not kept, sender told to try again: {error}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The life of a gateway: bind, spawn, reload, drain.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use hookward_core::config;
+use hookward_store::StoreError;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+    task::{JoinHandle, JoinSet},
+    time::{interval, timeout},
+};
+
+use crate::{
+    admin::{self, AdminToken},
+    deliver,
+    gateway::{Gateway, RoutesBuilder},
+    listen::{self, Listen},
+    tls::{Tls, TlsError},
+};
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Server {
+    gateway: Arc<Gateway>,
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    tls: Option<Arc<Tls>>,
+    stop: watch::Sender<bool>,
+    listener: JoinHandle<()>,
+    admin: Option<JoinHandle<()>>,
+    housekeeper: JoinHandle<()>,
+    lanes: Mutex<Lanes>,
+}
+
+#[derive(Debug)]
+struct Lanes {
+    stop: watch::Sender<bool>,
+    running: JoinSet<()>,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A listener's address is taken or not this machine's.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The certificate or its key is of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// How often expired events are forgotten and the certificate's files looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+
+impl Server {
+    /// Binds every listener, then starts taking webhooks and delivering. Nothing runs when any part cannot.
+    ///
+    /// Call it inside a Tokio runtime.
+    pub fn start(
+        gateway: Arc<Gateway>,
+        server: &config::Server,
+        admin: Option<(SocketAddr, AdminToken)>,
+    ) -> Result<Self, ServeError> {
+        let tls = server.tls.as_ref().map(|tls| Tls::load(&tls.cert, &tls.key)).transpose()?;
+        let (listener, address) = bind(server.listen)?;
+        let admin = match admin {
+            Some((address, token)) => Some((bind(address)?, token)),
+            None => None,
+        };
+
+        let (stop, stopping) = watch::channel(false);
+        let listen = Listen { listener, tls: tls.clone(), http2_cleartext: server.http2_cleartext };
+        let admin_address = admin.as_ref().map(|((_, address), _)| *address);
+        Ok(Self {
+            listener: tokio::spawn(listen::run(Arc::clone(&gateway), listen, stopping.clone())),
+            admin: admin.map(|((listener, _), token)| {
+                tokio::spawn(admin::run(Arc::clone(&gateway), listener, token))
+            }),
+            housekeeper: tokio::spawn(keep_house(Arc::clone(&gateway), tls.clone())),
+            lanes: Mutex::new(Lanes::start(&gateway)),
+            gateway,
+            address,
+            admin_address,
+            tls,
+            stop,
+        })
+    }
+
+    /// Where webhooks are taken: with the port that the system picked, when the configured one was 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the admin API is, if there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// What its parts share.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Replaces sources and destinations at once and drops no request: those in progress see the former ones to
+    /// their end. The certificate's files are read again too; if they are of no use, the former stay and the error is told.
+    pub async fn reload(&self, routes: RoutesBuilder) -> Result<(), TlsError> {
+        let before = self.gateway.routes();
+        self.gateway.routes.store(Arc::new(routes.build(&self.gateway.metrics, Some(&before))));
+        let mut lanes = self.lanes.lock().await;
+        let former = std::mem::replace(&mut *lanes, Lanes::start(&self.gateway));
+        drop(lanes);
+        // What the former lanes have on its way ends in its own time.
+        tokio::spawn(former.stop());
+        self.tls.as_ref().map_or(Ok(false), |tls| tls.reload()).map(drop)
+    }
+
+    /// Stops: takes no more webhooks, finishes what is on its way, closes the store. What is not finished within
+    /// `drain` is cut off: a request without an answer, a delivery that will be made again. `Ok(true)` when all was finished.
+    pub async fn stop(self, drain: Duration) -> Result<bool, StoreError> {
+        self.gateway.stop();
+        self.stop.send_replace(true);
+        self.housekeeper.abort();
+        let mut listener = self.listener;
+        let lanes = self.lanes.into_inner();
+        let finished = timeout(drain, async {
+            let (_, ()) = tokio::join!(&mut listener, lanes.stop());
+        })
+        .await
+        .is_ok();
+        listener.abort();
+        if let Some(admin) = self.admin {
+            admin.abort();
+        }
+        self.gateway.store.close().await?;
+        Ok(finished)
+    }
+}
+
+impl Lanes {
+    fn start(gateway: &Arc<Gateway>) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let mut running = JoinSet::new();
+        for lane in gateway.routes().lanes.values().filter(|lane| !lane.sources.is_empty()) {
+            running.spawn(deliver::run(Arc::clone(gateway), lane.clone(), stopping.clone()));
+        }
+        Self { stop, running }
+    }
+
+    /// Leases nothing more and waits for the attempts that are on their way.
+    async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.running.join_next().await.is_some() {}
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |cause| ServeError::Bind { address, cause };
+    let listener = listener(address).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// A listener whose queue is long enough for a burst of connections.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: i32 = 4096;
+    let socket =
+        socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Forgets what has expired, and notices new certificates.
+async fn keep_house(gateway: Arc<Gateway>, tls: Option<Arc<Tls>>) {
+    let mut ticks = interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        match gateway.store.expire(gateway.clock.now()).await {
+            Ok(expired) if expired.bodies + expired.keys > 0 => {
+                let (bodies, keys, bytes) = (expired.bodies, expired.keys, expired.bytes);
+                tracing::info!(bodies, keys, bytes, "forgot what had expired");
+            }
+            Ok(_) => {}
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::error!(%error, "cannot forget what has expired"),
+        }
+        match tls.as_ref().map(|tls| tls.reload()).transpose() {
+            Ok(Some(true)) => tracing::info!("certificate reloaded"),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, "certificate not reloaded, the former stays in use");
+            }
+        }
+    }
+}

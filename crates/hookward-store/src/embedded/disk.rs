@@ -1,0 +1,172 @@
+//! All that the log asks of a disk: six methods, so that a test can be the disk.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::OpenError;
+
+/// One directory of files.
+///
+/// What was written survives a power cut once [`sync`](Self::sync) of that file returned, and may or may not before,
+/// in any part and order. [`rename`](Self::rename) and [`remove`](Self::remove) are atomic, and survive once they return.
+pub trait Disk: fmt::Debug + Send + Sync + 'static {
+    /// The names and sizes of all files.
+    fn files(&self) -> io::Result<Vec<(String, u64)>>;
+
+    /// Fills `buf` from a place in a file. Returns fewer bytes only at the file's end.
+    fn read(&self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes all bytes at a place in a file, which is made or grows as needed.
+    fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes durable what was written to a file, and the file itself.
+    fn sync(&self, name: &str) -> io::Result<()>;
+
+    /// Gives a file another name; replaces what had it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file and gives its space back.
+    fn remove(&self, name: &str) -> io::Result<()>;
+}
+
+/// The file whose lock says that a process owns the directory.
+const LOCK: &str = "LOCK";
+
+/// A directory of the operating system, owned by this process until it is dropped.
+#[derive(Debug)]
+pub struct RealDisk {
+    path: PathBuf,
+    directory: File,
+    open: Mutex<HashMap<String, OpenFile>>,
+    _lock: File,
+}
+
+#[derive(Clone, Debug)]
+struct OpenFile {
+    file: Arc<File>,
+    /// The directory does not durably know it yet.
+    new: bool,
+}
+
+/// Open files kept at hand; beyond that one is closed: far below the usual limit of 1,024.
+const OPEN_FILES_MAX: usize = 128;
+
+impl RealDisk {
+    /// Makes the directory if there is none, and takes its lock.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Directory { path: path.into(), source };
+        fs::create_dir_all(path).map_err(failed)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.into() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let directory = File::open(path).map_err(failed)?;
+        Ok(Self { path: path.into(), directory, open: Mutex::default(), _lock: lock })
+    }
+
+    fn opened(&self) -> MutexGuard<'_, HashMap<String, OpenFile>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self, name: &str, create: bool) -> io::Result<OpenFile> {
+        let mut open = self.opened();
+        if let Some(file) = open.get(name) {
+            return Ok(file.clone());
+        }
+        let path = self.path.join(name);
+        let existing = OpenOptions::new().read(true).write(true).open(&path);
+        let opened = match existing {
+            Err(error) if error.kind() == ErrorKind::NotFound && create => {
+                let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+                OpenFile { file: Arc::new(made), new: true }
+            }
+            other => OpenFile { file: Arc::new(other?), new: false },
+        };
+        if open.len() >= OPEN_FILES_MAX
+            && let Some(spare) = open.iter().find(|(_, file)| !file.new).map(|(name, _)| name.clone())
+        {
+            open.remove(&spare);
+        }
+        open.insert(name.to_owned(), opened.clone());
+        Ok(opened)
+    }
+}
+
+impl Disk for RealDisk {
+    fn files(&self) -> io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_file() && name != LOCK => files.push((name, metadata.len())),
+                Ok(_) => {}
+                // Removed since the directory was read.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(files)
+    }
+
+    fn read(&self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let file = self.file(name, false)?.file;
+        let mut filled = 0;
+        while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file(name, true)?.file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        let OpenFile { file, new } = self.file(name, false)?;
+        file.sync_data()?;
+        if new {
+            self.directory.sync_all()?;
+            if let Some(file) = self.opened().get_mut(name) {
+                file.new = false;
+            }
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        {
+            let mut open = self.opened();
+            fs::rename(self.path.join(from), self.path.join(to))?;
+            open.remove(to);
+            if let Some(file) = open.remove(from) {
+                open.insert(to.to_owned(), file);
+            }
+        }
+        self.directory.sync_all()?;
+        if let Some(file) = self.opened().get_mut(to) {
+            file.new = false;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.opened().remove(name);
+        fs::remove_file(self.path.join(name))?;
+        self.directory.sync_all()
+    }
+}

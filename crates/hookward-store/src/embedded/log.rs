@@ -1,0 +1,396 @@
+//! What the callers, the writer and the keeper share: the book, which keys are where, and what is to be written.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use hookward_core::{ContentDigest, EventKey, EventParts, Intake, Timestamp};
+use tokio::sync::oneshot;
+
+use super::{
+    Options,
+    book::{Book, Facts},
+    disk::Disk,
+    keyfile::{KeyFile, Terms},
+    record::{Encoded, Place},
+    segment::{ReadError, SEGMENT_HEADER_BYTES, Segment},
+};
+use crate::{Lease, Receipt, StoreError};
+
+/// Bytes that may wait for the writer: half a second's worth at full speed.
+const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The store, as its threads and callers see it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    state: Mutex<State>,
+    /// The writer waits here.
+    pub(crate) work: Condvar,
+    /// The keeper waits here.
+    pub(crate) chores: Condvar,
+    /// Held while files other than the open segment change.
+    pub(crate) housekeeping: Mutex<()>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) book: Book,
+    /// Keys whose append is on its way, and who waits to see what becomes of it.
+    pub(crate) in_flight: HashMap<EventKey, Vec<oneshot::Sender<()>>>,
+    /// All segments that still have their bodies; the last one is open.
+    pub(crate) segments: BTreeMap<u32, Held>,
+    /// The keys of segments that went.
+    pub(crate) retired: BTreeMap<u32, Arc<KeyFile>>,
+    /// Where to look for a key besides the open segment, newest first.
+    pub(crate) shelves: Arc<[Shelf]>,
+    pub(crate) queue: Vec<Submission>,
+    queued_bytes: usize,
+    /// Submissions in the queue that somebody waits for.
+    pub(crate) urgent: usize,
+    /// So many of them wake the writer.
+    pub(crate) wake_at: usize,
+    /// The place of the next submission.
+    pub(crate) tail: Place,
+    pub(crate) spare: Spare,
+    pub(crate) waiting_for_room: Vec<oneshot::Sender<()>>,
+    /// Sealed segments without a key file yet.
+    pub(crate) unindexed: Vec<u32>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) closing: bool,
+    /// The writer has gone, and the keeper is to follow.
+    pub(crate) drained: bool,
+    pub(crate) generation: u32,
+    tokens: u32,
+}
+
+/// A segment with its bodies.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) keys: Keys,
+    pub(crate) events: u64,
+    pub(crate) terms: Terms,
+}
+
+/// Where the keys of a segment are.
+#[derive(Clone, Debug)]
+pub(crate) enum Keys {
+    Memory(Arc<HashMap<EventKey, KeyEntry>>),
+    File(Arc<KeyFile>),
+}
+
+/// What a key in memory leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyEntry {
+    pub(crate) offset: u32,
+    pub(crate) content: ContentDigest,
+    pub(crate) facts: Facts,
+}
+
+/// A closed place to look for a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf {
+    pub(crate) segment: u32,
+    /// `None` when only the keys are left.
+    pub(crate) log: Option<Arc<Segment>>,
+    pub(crate) keys: Keys,
+}
+
+/// The file that becomes the next segment.
+#[derive(Debug)]
+pub(crate) enum Spare {
+    Missing,
+    Wanted,
+    Ready,
+    Failed(Arc<io::Error>),
+}
+
+/// A record on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) place: Place,
+    /// `None` only moves the log on to the next segment.
+    pub(crate) record: Option<Encoded>,
+    pub(crate) then: Then,
+}
+
+/// What is to happen when it is durable.
+#[derive(Debug)]
+pub(crate) enum Then {
+    Nothing,
+    Answer(oneshot::Sender<Result<(), StoreError>>),
+    Keep(Box<Admission>),
+}
+
+/// An event on its way.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) event: Arc<EventParts>,
+    /// Leased at once until then.
+    pub(crate) claim: Option<Timestamp>,
+    pub(crate) answer: oneshot::Sender<Result<Receipt, StoreError>>,
+}
+
+/// Why nothing is acknowledged any more.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// A write or sync failed: what the medium holds is known again when the store is reopened.
+    Disk(Arc<io::Error>),
+    Damaged(String),
+}
+
+impl Failure {
+    pub(crate) fn error(&self) -> StoreError {
+        match self {
+            Self::Disk(error) => StoreError::Unavailable(Arc::<io::Error>::clone(error)),
+            Self::Damaged(place) => StoreError::Damaged { place: place.clone() },
+        }
+    }
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Disk(error) => Self::Unavailable(Arc::new(error)),
+            ReadError::Damaged(place) => Self::Damaged { place },
+        }
+    }
+}
+
+impl Log {
+    pub(crate) fn new(disk: Arc<dyn Disk>, options: Options, state: State) -> Self {
+        Self {
+            disk,
+            options,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            chores: Condvar::new(),
+            housekeeping: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of a store that is neither closed nor, for whoever writes, broken.
+    pub(crate) fn sound(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.reading()?;
+        match &state.failure {
+            Some(failure @ Failure::Disk(_)) => Err(failure.error()),
+            Some(Failure::Damaged(_)) | None => Ok(state),
+        }
+    }
+
+    /// The state of a store that is not closed.
+    pub(crate) fn reading(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state();
+        if state.closing { Err(StoreError::Closed) } else { Ok(state) }
+    }
+
+    /// Runs something that needs room for a record in the log, again whenever there is more room.
+    pub(crate) async fn with_room<T: Send>(
+        &self,
+        mut run: impl FnMut(&mut State) -> Result<Option<T>, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        loop {
+            let room = {
+                let mut state = self.sound()?;
+                if let Some(done) = run(&mut state)? {
+                    return Ok(done);
+                }
+                let room = state.await_room()?;
+                self.chores.notify_one();
+                room
+            };
+            // A dropped sender means the same: look again.
+            room.await.unwrap_or_default();
+        }
+    }
+
+    /// Hands a record to the writer.
+    pub(crate) fn submit(&self, state: &mut State, submission: Submission) {
+        let urgent = !matches!(submission.then, Then::Nothing);
+        state.queued_bytes += submission.record.as_ref().map_or(0, Encoded::len);
+        state.queue.push(submission);
+        state.urgent += usize::from(urgent);
+        if (urgent && state.urgent >= state.wake_at) || (!urgent && state.queue.len() == 1) {
+            self.work.notify_one();
+        }
+        if state.tail.offset > self.options.segment_bytes / 2 && matches!(state.spare, Spare::Missing) {
+            state.spare = Spare::Wanted;
+            self.chores.notify_one();
+        }
+    }
+
+    /// Remembers damage that was met while reading, for [`health`](crate::Store::health) to tell.
+    pub(crate) fn note_damage(&self, error: &ReadError) {
+        if let ReadError::Damaged(place) = error {
+            tracing::error!(place, "the store is damaged");
+            self.state().failure.get_or_insert_with(|| Failure::Damaged(place.clone()));
+        }
+    }
+
+    /// The largest record of a segment.
+    pub(crate) fn record_bytes_max(&self) -> usize {
+        (self.options.segment_bytes - SEGMENT_HEADER_BYTES) as usize - seal_bytes()
+    }
+}
+
+/// Room that is always left for the seal.
+pub(crate) fn seal_bytes() -> usize {
+    Encoded::seal().len()
+}
+
+impl State {
+    pub(crate) fn new(
+        book: Book,
+        segments: BTreeMap<u32, Held>,
+        retired: BTreeMap<u32, Arc<KeyFile>>,
+        tail: Place,
+        generation: u32,
+    ) -> Self {
+        let mut state = Self {
+            book,
+            in_flight: HashMap::new(),
+            segments,
+            retired,
+            shelves: Arc::new([]),
+            queue: Vec::new(),
+            queued_bytes: 0,
+            urgent: 0,
+            wake_at: 1,
+            tail,
+            spare: Spare::Missing,
+            waiting_for_room: Vec::new(),
+            unindexed: Vec::new(),
+            failure: None,
+            closing: false,
+            drained: false,
+            generation,
+            tokens: 0,
+        };
+        state.arrange();
+        state
+    }
+
+    /// Takes the place for a record of this length. `None` when it must wait for the next segment.
+    pub(crate) fn reserve(&mut self, len: usize, segment_bytes: u32) -> Option<Place> {
+        let fits = self.tail.offset as usize + len + seal_bytes() <= segment_bytes as usize;
+        if !fits {
+            self.move_on()?;
+        }
+        let place = self.tail;
+        self.tail.offset += u32::try_from(len).ok()?;
+        Some(place)
+    }
+
+    /// Moves the tail to the next segment, if its file is ready.
+    pub(crate) fn move_on(&mut self) -> Option<Place> {
+        if !matches!(self.spare, Spare::Ready) {
+            return None;
+        }
+        self.spare = Spare::Missing;
+        self.tail = Place { segment: self.tail.segment + 1, offset: SEGMENT_HEADER_BYTES };
+        Some(self.tail)
+    }
+
+    /// Asks for the next segment's file. An error when the last try failed; the next try is then on its way.
+    fn await_room(&mut self) -> Result<oneshot::Receiver<()>, StoreError> {
+        if let Spare::Failed(error) = std::mem::replace(&mut self.spare, Spare::Wanted) {
+            return Err(StoreError::Unavailable(error));
+        }
+        let (room, wait) = oneshot::channel();
+        self.waiting_for_room.push(room);
+        Ok(wait)
+    }
+
+    /// Whether so many more bytes may wait.
+    pub(crate) const fn takes(&self, bytes: usize) -> bool {
+        self.queued_bytes == 0 || self.queued_bytes + bytes <= QUEUED_BYTES_MAX
+    }
+
+    /// The writer's share: all that waits.
+    pub(crate) fn take_queue(&mut self) -> Vec<Submission> {
+        self.queued_bytes = 0;
+        self.urgent = 0;
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Puts the closed segments in the order in which they are searched.
+    pub(crate) fn arrange(&mut self) {
+        let logs = self.segments.iter().rev().skip(1).map(|(number, held)| Shelf {
+            segment: *number,
+            log: Some(Arc::clone(&held.segment)),
+            keys: held.keys.clone(),
+        });
+        let retired = self.retired.iter().rev().map(|(number, file)| Shelf {
+            segment: *number,
+            log: None,
+            keys: Keys::File(Arc::clone(file)),
+        });
+        self.shelves = logs.chain(retired).collect();
+    }
+
+    /// A kept event is durable: from now on it is found, and leased.
+    pub(crate) fn keep(&mut self, place: Place, admission: &Admission) -> Option<Lease> {
+        let event = &admission.event;
+        let facts = Facts::of(event);
+        if let Some(held) = self.segments.get_mut(&place.segment) {
+            held.add(place.offset, event.content, facts.clone());
+        }
+        self.book.kept(place, facts, Some(Arc::clone(event)));
+        let until = admission.claim.filter(|_| event.intake == Intake::Deliver)?;
+        let token = self.token();
+        self.book.grant(place, until, token).map(|granted| granted.lease)
+    }
+
+    /// A token higher than all before it, those of earlier processes included.
+    pub(crate) fn token(&mut self) -> u64 {
+        self.tokens = self.tokens.wrapping_add(1);
+        if self.tokens == 0 {
+            // Four thousand million leases in one run: go on as if the store had been reopened.
+            self.generation = self.generation.saturating_add(1);
+        }
+        (u64::from(self.generation) << 32) | u64::from(self.tokens)
+    }
+
+    /// The key in the open segment.
+    pub(crate) fn open_key(&self, key: EventKey) -> Option<(Place, &KeyEntry)> {
+        let (number, held) = self.segments.last_key_value()?;
+        match &held.keys {
+            Keys::Memory(keys) => {
+                keys.get(&key).map(|entry| (Place { segment: *number, offset: entry.offset }, entry))
+            }
+            Keys::File(_) => None,
+        }
+    }
+
+    pub(crate) fn log_of(&self, place: Place) -> Option<Arc<Segment>> {
+        self.segments.get(&place.segment).map(|held| Arc::clone(&held.segment))
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.segments.values().map(|held| held.events).sum()
+    }
+}
+
+impl Held {
+    /// A segment without events.
+    pub(crate) fn new(segment: Segment) -> Self {
+        Self { segment: Arc::new(segment), keys: Keys::Memory(Arc::default()), events: 0, terms: Terms::NONE }
+    }
+
+    pub(crate) fn add(&mut self, offset: u32, content: ContentDigest, facts: Facts) {
+        self.events += 1;
+        self.terms.add(facts.body_expires_at, facts.held_until);
+        if let Keys::Memory(keys) = &mut self.keys {
+            // While the segment is open nobody else holds its keys.
+            Arc::make_mut(keys).insert(facts.key, KeyEntry { offset, content, facts });
+        }
+    }
+}

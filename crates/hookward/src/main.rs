@@ -1,0 +1,78 @@
+//! The `hookward` command: a table of contents, one file a subcommand.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+mod bench;
+mod check;
+mod client;
+mod dead;
+mod dev;
+mod events;
+mod failure;
+mod logging;
+mod operator;
+mod providers;
+mod sample;
+mod secrets;
+mod send;
+mod serve;
+mod settings;
+mod signals;
+mod table;
+
+use failure::Failure;
+
+/// The webhook gateway that cannot be abused.
+///
+/// Exit codes: 0 all went well; 1 something failed; 2 the command line is wrong; 78 the configuration is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "hookward", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try it: a gateway, a sample application, and a first round of good and abusive webhooks
+    Dev(dev::Dev),
+    /// Run the gateway
+    Serve(serve::Serve),
+    /// Find every mistake in a configuration, without starting anything
+    Check(check::Check),
+    /// Sign a sample webhook and post it
+    Send(send::Send),
+    /// Look at events
+    Events(events::Events),
+    /// Look at dead letters, replay or drop them
+    Dead(dead::Dead),
+    /// Look up the senders that are known by name
+    Providers(providers::Providers),
+    /// Measure a gateway's requests per second and latency
+    Bench(bench::Bench),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Dev(dev) => dev.run(),
+        Command::Serve(serve) => serve.run(),
+        Command::Check(check) => check.run(),
+        Command::Send(send) => send.run(),
+        Command::Events(events) => events.run(),
+        Command::Dead(dead) => dead.run(),
+        Command::Providers(providers) => providers.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "hookward", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    result.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+}

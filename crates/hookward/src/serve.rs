@@ -1,0 +1,133 @@
+//! `hookward serve`: configuration, store, listeners, signals, drain.
+
+use std::sync::Arc;
+
+use clap::Args;
+use hookward_core::config::{Config, StoreConfig};
+use hookward_server::{Gateway, Server, SystemClock};
+use hookward_store::{
+    Store,
+    embedded::{self, Embedded},
+};
+
+use crate::{
+    failure::Failure,
+    logging,
+    settings::{self, ConfigFile},
+    signals::{Signals, Told},
+};
+
+/// Runs the gateway until SIGTERM or Ctrl-C. SIGHUP reloads sources, destinations and certificates.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let (config, warnings) = self.file.load()?;
+        let routes = settings::routes(&config)?;
+        let token = settings::admin_token(&config)?;
+        logging::start(&config.log)?;
+        for warning in &warnings {
+            tracing::warn!("{}:{warning}", self.file.config.display());
+        }
+        runtime()?.block_on(async {
+            let store = open_store(&config)?;
+            let gateway = Gateway::new(
+                store,
+                SystemClock::start(),
+                config.limits.clone(),
+                config.server.trusted_proxies.clone(),
+                routes,
+            );
+            let mut signals = Signals::listen().map_err(|error| Failure::of("cannot listen to signals", &error))?;
+            let admin = config.admin.as_ref().zip(token).map(|(admin, token)| (admin.listen, token));
+            let server = Server::start(gateway, &config.server, admin).map_err(|error| Failure::of("cannot start", &error))?;
+            announce(&server, &config);
+            loop {
+                match signals.next().await {
+                    Told::Stop => break,
+                    Told::Reload => self.reload(&server).await,
+                }
+            }
+            tracing::info!(drain_s = config.server.drain.as_secs(), "stopping: no more webhooks are taken");
+            let stopping = server.stop(config.server.drain);
+            let finished = tokio::select! {
+                finished = stopping => finished.map_err(|error| Failure::of("cannot close the store", &error))?,
+                _ = signals.next() => return Err(Failure::new("stopped at once by a second signal; nothing acknowledged is lost")),
+            };
+            if finished {
+                tracing::info!("stopped: everything in progress was finished");
+            } else {
+                tracing::warn!("stopped: what was in progress at the deadline was cut off; undelivered events are delivered at the next start");
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes a new configuration whole, or none of it.
+    async fn reload(&self, server: &Server) {
+        let reloaded = async {
+            let (config, warnings) = self.file.load()?;
+            let routes = settings::routes(&config)?;
+            for warning in &warnings {
+                tracing::warn!("{}:{warning}", self.file.config.display());
+            }
+            server
+                .reload(routes)
+                .await
+                .map_err(|error| Failure::of("certificate not reloaded", &error))
+        };
+        match reloaded.await {
+            Ok(()) => tracing::info!("configuration reloaded: sources, destinations, certificates"),
+            Err(failure) => {
+                tracing::error!("configuration not reloaded, the former stays: {failure}");
+            }
+        }
+    }
+}
+
+/// A runtime for the whole process.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of("cannot start the runtime", &error))
+}
+
+/// Opens the configured store.
+pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let StoreConfig::Embedded(config) = &config.store;
+    let options = embedded::Options {
+        segment_bytes: config.segment_bytes,
+        queue_max: config.queue_max,
+        ..embedded::Options::default()
+    };
+    match Embedded::open(&config.path, options) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => {
+            Err(Failure::of(format!("cannot open the store in {}", config.path.display()), &error))
+        }
+    }
+}
+
+fn announce(server: &Server, config: &Config) {
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    tracing::info!("taking webhooks at {scheme}://{}", server.address());
+    if let Some(admin) = server.admin_address() {
+        tracing::info!("admin API and metrics at http://{admin}");
+    }
+    for source in server.gateway().routes().sources() {
+        let rules = source.rules();
+        let destination =
+            rules.destination.as_ref().map_or("nowhere (archived)", |name| name.as_str());
+        let covers = rules.scheme.covers();
+        tracing::info!(
+            "source {}: {} -> {destination}, signature covers {covers}",
+            rules.name,
+            rules.path
+        );
+    }
+}
