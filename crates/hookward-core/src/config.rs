@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, from what was written to what it means.
 //!
-//! Two steps. [`file`] holds every key that a file may have, in one place: from it come what is accepted, the
+//! Two steps. [`mod@file`] holds every key that a file may have, in one place: from it come what is accepted, the
 //! [JSON Schema](json_schema) for editors and the [reference](reference_markdown) for people, so that none of them can
 //! differ from the others. [`resolve`] makes a [`Config`] of it and finds what single values cannot show. Both
 //! collect: a file's mistakes are reported all at once, each with its line, its column and what to do.
@@ -281,7 +281,17 @@ pub struct DestinationConfig {
 /// Without the URL's query, in which people put tokens.
 impl fmt::Debug for DestinationConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, url, secret, previous_secret, timeout, concurrency, retry, circuit, place } = self;
+        let Self {
+            name,
+            url,
+            secret,
+            previous_secret,
+            timeout,
+            concurrency,
+            retry,
+            circuit,
+            place,
+        } = self;
         let whole = url.to_string();
         let shown = whole.split_once('?').map_or(&*whole, |(before, _)| before);
         f.debug_struct("DestinationConfig")

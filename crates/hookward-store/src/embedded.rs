@@ -1,1 +1,449 @@
-//! Embedded store.
+//! The default store: a segmented log in one directory of one machine, owned by one process.
+//!
+//! The log is the truth, and everything else is derived from it. An append is one record; the writer makes many of them
+//! durable with one sync and then answers each caller. What is unfinished is kept in memory, what is finished costs
+//! none. `docs/store-format.md` describes the files byte by byte.
+//!
+//! Where to read on: [`record`] is what is written, [`writer`] makes it durable, [`book`] is what it means, [`recovery`]
+//! reads it again, [`retention`] forgets it.
+
+mod admission;
+mod book;
+mod codec;
+mod disk;
+mod keeper;
+mod keyfile;
+mod log;
+mod lookup;
+mod reads;
+mod record;
+mod recovery;
+mod retention;
+mod segment;
+mod snapshot;
+mod writer;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hookward_core::{Event, EventKey, SourceName, Timestamp};
+use tokio::sync::oneshot;
+
+pub use self::{
+    disk::{Disk, RealDisk},
+    recovery::Recovery,
+};
+use self::{
+    log::{Failure, Log, Submission, Then},
+    lookup::{Found, find},
+    record::{Discarded, OutcomeRecord, Requeued, Verdict, Watermark},
+    segment::ReadError,
+    writer::Writer,
+};
+use crate::{
+    Attempt, Claim, Counts, Expired, Kept, Lease, Leased, Outcome, Page, Query, Receipt, State,
+    Store, StoreError, Work,
+};
+
+/// How an embedded store works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The size of a segment: space is given back by segments, and an event must fit in one. 64 MiB; at least 4 KiB.
+    pub segment_bytes: u32,
+    /// Unfinished events taken before an append answers [`StoreError::Full`]: about 250 bytes of memory each. 1,000,000.
+    pub queue_max: usize,
+    /// The longest that an append waits for others to share its sync, where that was found to pay. 300 µs.
+    pub commit_delay_max: Duration,
+    /// Memory for bodies of new events, so that their first delivery reads no disk. 16 MiB.
+    pub cache_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 * 1024 * 1024,
+            queue_max: 1_000_000,
+            commit_delay_max: Duration::from_micros(300),
+            cache_bytes_max: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// The smallest segment that is of any use.
+const SEGMENT_BYTES_MIN: u32 = 4 * 1024;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process owns the directory.
+    #[error("{} is in use by another process: stop it, or talk to it over its admin API", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory cannot be used.
+    #[error("cannot use the directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// The directory holds something that is not of a store.
+    #[error("{name} is not a file of a store: give the store a directory of its own")]
+    Foreign {
+        /// The file.
+        name: String,
+    },
+    /// The disk failed.
+    #[error("reading or writing the store failed")]
+    Disk(#[from] io::Error),
+    /// Acknowledged data is missing or changed. Nothing was altered: a person must look, or restore a copy.
+    #[error("the store is damaged: {place}")]
+    Damaged {
+        /// Where, and what is wrong.
+        place: String,
+    },
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Disk(error) => Self::Disk(error),
+            ReadError::Damaged(place) => Self::Damaged { place },
+        }
+    }
+}
+
+/// A store in a directory.
+///
+/// Dropping it stops it as a crash would, without losing anything acknowledged; [`Store::close`] also writes what makes the
+/// next opening fast.
+#[derive(Debug)]
+pub struct Embedded {
+    log: Arc<Log>,
+    recovery: Recovery,
+    threads: Arc<Mutex<Threads>>,
+}
+
+/// What runs, and what is to be given back when it has ended.
+#[derive(Debug)]
+struct Threads {
+    writer: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
+    lock: Option<File>,
+}
+
+impl Embedded {
+    /// Opens the store in a directory, which is made if there is none. Reads the disk, and returns when the store is ready.
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let lock = disk::lock(path)?;
+        Self::start(Arc::new(RealDisk::open(path)?), options, Some(lock))
+    }
+
+    /// Opens the store on a disk of the caller's, who sees to it that nobody else does.
+    pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, OpenError> {
+        Self::start(disk, options, None)
+    }
+
+    /// What opening the store found.
+    pub const fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    fn start(
+        disk: Arc<dyn Disk>,
+        mut options: Options,
+        lock: Option<File>,
+    ) -> Result<Self, OpenError> {
+        options.segment_bytes = options.segment_bytes.max(SEGMENT_BYTES_MIN);
+        let recovered = recovery::recover(disk.as_ref(), &options)?;
+        let log = Arc::new(Log::new(disk, options, recovered.state));
+        let writer = Writer::new(Arc::clone(&log), recovered.segment, recovered.offset);
+        let writer = thread::Builder::new().name("hookward-log".into()).spawn(|| writer.run())?;
+        let kept = Arc::clone(&log);
+        let keeper = thread::Builder::new()
+            .name("hookward-keeper".into())
+            .spawn(move || keeper::run(&kept))?;
+        let threads = Threads { writer: Some(writer), keeper: Some(keeper), lock };
+        Ok(Self { log, recovery: recovered.recovery, threads: Arc::new(Mutex::new(threads)) })
+    }
+
+    /// Runs something that reads the disk where that stalls nobody.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Log) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let log = Arc::clone(&self.log);
+        let joined = tokio::task::spawn_blocking(move || run(&log)).await;
+        joined.unwrap_or_else(|error| Err(StoreError::Unavailable(Arc::new(error))))
+    }
+
+    /// Writes a record that somebody waits for. `run` says which, and is run again while there is no room for it.
+    async fn durably(
+        &self,
+        mut run: impl FnMut(
+            &Log,
+            &mut log::State,
+            &mut Option<oneshot::Sender<Result<(), StoreError>>>,
+        ) -> Result<Option<()>, StoreError>
+        + Send,
+    ) -> Result<(), StoreError> {
+        let (answer, durable) = oneshot::channel();
+        let mut answer = Some(answer);
+        self.log.with_room(|state| run(&self.log, state, &mut answer)).await?;
+        if answer.is_some() {
+            return Ok(());
+        }
+        durable.await.unwrap_or_else(|_| Err(self.log.broken()))
+    }
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn append(&self, event: Event, claim: Claim) -> Result<Receipt, StoreError> {
+        admission::append(&self.log, event, claim).await
+    }
+
+    async fn lease(
+        &self,
+        sources: &[SourceName],
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Work, StoreError> {
+        let (granted, next_due) = self.log.sound()?.lease(sources, now, until, limit);
+        let mut work = Work { leased: Vec::with_capacity(granted.len()), next_due };
+        let mut damage = None;
+        for granted in granted {
+            let event = match granted.cached {
+                Some(event) => Some(event),
+                None => {
+                    let loaded = self.blocking(move |log| reads::load(log, granted.place)).await;
+                    // The others are leased and must not wait for this one, which stays leased for now.
+                    loaded.unwrap_or_else(|error| {
+                        damage = Some(error);
+                        None
+                    })
+                }
+            };
+            if let Some(event) = event {
+                let (attempts, replays) = (granted.progress.attempts, granted.progress.replays);
+                work.leased.push(Leased { lease: granted.lease, event, attempts, replays });
+            }
+        }
+        match damage {
+            Some(error) if work.leased.is_empty() => Err(error),
+            Some(_) | None => Ok(work),
+        }
+    }
+
+    async fn extend(
+        &self,
+        lease: &Lease,
+        _now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Lease, StoreError> {
+        self.log.sound()?.book.extend(lease, until)?;
+        Ok(Lease { until, ..lease.clone() })
+    }
+
+    async fn settle(
+        &self,
+        lease: Lease,
+        outcome: Outcome,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (verdict, attempt) = match outcome {
+            Outcome::Done(attempt) => (Verdict::Done, Some(attempt)),
+            Outcome::Again { at, attempt } => (Verdict::Again(at), Some(attempt)),
+            Outcome::Release { at } => (Verdict::Again(at), None),
+            Outcome::Dead(attempt) => (Verdict::Dead, Some(attempt)),
+        };
+        let attempt = attempt.map(Attempt::clipped);
+        self.log
+            .with_room(|state| {
+                let event = state.book.holder(&lease)?;
+                let progress = state.book.pending.get(&event).ok_or(StoreError::Fenced)?.progress;
+                let record = OutcomeRecord {
+                    event,
+                    previous: progress.last,
+                    verdict,
+                    attempts: progress.attempts.saturating_add(u32::from(attempt.is_some())),
+                    replays: progress.replays,
+                    attempt: attempt.clone(),
+                };
+                let encoded = record.encode();
+                let Some(place) = state.reserve(encoded.len()) else { return Ok(None) };
+                state.book.ended(place, &record);
+                self.log.submit(
+                    state,
+                    Submission { place, record: Some(encoded), then: Then::Nothing },
+                );
+                Ok(Some(()))
+            })
+            .await
+    }
+
+    async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError> {
+        self.log.reading()?;
+        self.blocking(move |log| reads::get(log, key)).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        self.log.reading()?;
+        let query = query.clone();
+        self.blocking(move |log| reads::list(log, &query)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.blocking(|log| {
+            let counts = {
+                let state = log.reading()?;
+                state.book.counts(state.events())
+            };
+            let files =
+                log.disk.files().map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
+            Ok(Counts { stored_bytes: files.iter().map(|(_, size)| size).sum(), ..counts })
+        })
+        .await
+    }
+
+    async fn requeue(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
+        self.log.sound()?;
+        let found = self.blocking(move |log| find(log, key)).await?.ok_or(StoreError::NotFound)?;
+        if found.state(&self.log.sound()?.book).is_none() {
+            return Err(StoreError::NotFound);
+        }
+        let Found::Event { place: event, facts, .. } = found else {
+            return Err(StoreError::BodyExpired);
+        };
+        let unlisted = self.blocking(move |log| reads::last_attempt(log, event)).await?;
+        self.durably(|log, state, answer| {
+            let standing = state.book.standing(event, &facts);
+            if standing.forgotten || !state.segments.contains_key(&event.segment) {
+                return Err(StoreError::NotFound);
+            }
+            if standing.body_expired {
+                return Err(StoreError::BodyExpired);
+            }
+            let progress = standing.progress.unwrap_or_default();
+            let record = Requeued {
+                event,
+                previous: progress.last.or(unlisted),
+                replays: progress.replays.saturating_add(1),
+                due_at: now,
+            };
+            let encoded = record.encode();
+            let Some(place) = state.reserve(encoded.len()) else { return Ok(None) };
+            state.book.requeued(&record, || Ok::<_, StoreError>(facts.clone()))?;
+            let then = answer.take().map_or(Then::Nothing, Then::Answer);
+            log.submit(state, Submission { place, record: Some(encoded), then });
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    async fn discard(&self, key: EventKey, _now: Timestamp) -> Result<(), StoreError> {
+        self.log.sound()?;
+        let found = self.blocking(move |log| find(log, key)).await?;
+        let Some(Found::Event { place: event, facts, .. }) = found else {
+            return Err(StoreError::NotFound);
+        };
+        self.durably(|log, state, answer| {
+            let standing = state.book.standing(event, &facts);
+            if standing.state != State::Dead || standing.body_expired {
+                return Err(StoreError::NotFound);
+            }
+            let record = Discarded { event };
+            let encoded = record.encode();
+            let Some(place) = state.reserve(encoded.len()) else { return Ok(None) };
+            state.book.discarded(record);
+            let then = answer.take().map_or(Then::Nothing, Then::Answer);
+            log.submit(state, Submission { place, record: Some(encoded), then });
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
+        let news = self.log.sound()?.book.expire(now);
+        if retention::open_segment_has_expired(&self.log) {
+            self.durably(|log, state, answer| {
+                let Some(place) = state.move_on() else { return Ok(None) };
+                let then = answer.take().map_or(Then::Nothing, Then::Answer);
+                log.submit(state, Submission { place, record: None, then });
+                Ok(Some(()))
+            })
+            .await?;
+        }
+        if news {
+            self.durably(|log, state, answer| {
+                let record = Watermark { expired_at: state.book.expired_at }.encode();
+                let Some(place) = state.reserve(record.len()) else { return Ok(None) };
+                let then = answer.take().map_or(Then::Nothing, Then::Answer);
+                log.submit(state, Submission { place, record: Some(record), then });
+                Ok(Some(()))
+            })
+            .await?;
+        }
+        self.blocking(retention::collect).await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        match &self.log.reading()?.failure {
+            Some(failure) => Err(failure.error()),
+            None => Ok(()),
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        {
+            let mut state = self.log.reading()?;
+            state.closing = true;
+        }
+        let (log, threads) = (Arc::clone(&self.log), Arc::clone(&self.threads));
+        let stopped = tokio::task::spawn_blocking(move || {
+            let lock = stop(&log, &threads);
+            let failure = log.state().failure.clone();
+            let written = match failure {
+                Some(failure @ Failure::Disk(_)) => Err(failure.error()),
+                Some(Failure::Damaged(_)) | None => keeper::write_snapshot(&log)
+                    .map(drop)
+                    .map_err(|error| StoreError::Unavailable(Arc::new(error))),
+            };
+            drop(lock);
+            written
+        });
+        stopped.await.unwrap_or_else(|error| Err(StoreError::Unavailable(Arc::new(error))))
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        drop(stop(&self.log, &self.threads));
+    }
+}
+
+/// Ends the threads; what is in the queue is written. Gives back the lock of the directory.
+fn stop(log: &Log, threads: &Mutex<Threads>) -> Option<File> {
+    log.state().closing = true;
+    log.work.notify_all();
+    let mut threads = threads.lock().unwrap_or_else(PoisonError::into_inner);
+    for thread in [threads.writer.take(), threads.keeper.take()].into_iter().flatten() {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store panicked");
+        }
+    }
+    let waiting = std::mem::take(&mut log.state().waiting_for_room);
+    drop(waiting);
+    threads.lock.take()
+}

@@ -101,7 +101,8 @@ impl Faulty {
 
     /// From now on calls wait, before they do anything, until the gate lets them go.
     pub fn hold(&self, op: Op) -> Gate {
-        let gate = Gate { permits: Arc::new(Semaphore::new(0)), arrived: Arc::new(watch::Sender::new(0)) };
+        let gate =
+            Gate { permits: Arc::new(Semaphore::new(0)), arrived: Arc::new(watch::Sender::new(0)) };
         self.script().entry(op).or_default().gate = Some(gate.clone());
         gate
     }
@@ -115,7 +116,11 @@ impl Faulty {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call<T>(&self, op: Op, real: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+    async fn call<T>(
+        &self,
+        op: Op,
+        real: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
         let (fault, gate) = {
             let mut scripts = self.script();
             let script = scripts.entry(op).or_default();
@@ -148,7 +153,12 @@ pub struct Gate {
 impl Gate {
     /// Waits until so many calls have arrived here since the gate was made.
     pub async fn arrived(&self, calls: usize) {
-        self.arrived.subscribe().wait_for(|arrived| *arrived >= calls).await.map(drop).unwrap_or_default();
+        self.arrived
+            .subscribe()
+            .wait_for(|arrived| *arrived >= calls)
+            .await
+            .map(drop)
+            .unwrap_or_default();
     }
 
     /// Lets so many calls go, those that wait or those to come.
@@ -189,11 +199,21 @@ impl Store for Faulty {
         self.call(Op::Lease, self.inner.lease(sources, now, until, limit)).await
     }
 
-    async fn extend(&self, lease: &Lease, now: Timestamp, until: Timestamp) -> Result<Lease, StoreError> {
+    async fn extend(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Lease, StoreError> {
         self.call(Op::Extend, self.inner.extend(lease, now, until)).await
     }
 
-    async fn settle(&self, lease: Lease, outcome: Outcome, now: Timestamp) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        lease: Lease,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.call(Op::Settle, self.inner.settle(lease, outcome, now)).await
     }
 

@@ -47,14 +47,24 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Work, StoreError>;
 
     /// Moves the end of a lease. [`StoreError::Fenced`] when it is no longer the caller's.
-    async fn extend(&self, lease: &Lease, now: Timestamp, until: Timestamp) -> Result<Lease, StoreError>;
+    async fn extend(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Lease, StoreError>;
 
     /// Says how the work under a lease ended, and gives the lease back.
     ///
     /// Only the latest holder may: a lease that lapsed and was given to somebody else, or whose event was
     /// settled, requeued or dropped meanwhile, answers [`StoreError::Fenced`] and changes nothing. `Ok` means that the outcome is
     /// durable or will be with the next group; losing it in a crash means that the event is delivered again.
-    async fn settle(&self, lease: Lease, outcome: Outcome, now: Timestamp) -> Result<(), StoreError>;
+    async fn settle(
+        &self,
+        lease: Lease,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// The event under this key with all that is known of it; `None` when the key is not held.
     async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError>;
@@ -228,7 +238,8 @@ pub enum State {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Done, Self::Archived, Self::Dead, Self::Dropped];
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Done, Self::Archived, Self::Dead, Self::Dropped];
 
     /// The stable name, for people, JSON and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -303,7 +314,8 @@ pub struct Query {
 impl Query {
     /// Whether an event in this state is asked for; cursor and limit are the caller's.
     pub(crate) fn matches(&self, event: &EventParts, state: State) -> bool {
-        self.state.is_none_or(|wanted| wanted == state) && self.matches_facts(&event.source, event.received_at)
+        self.state.is_none_or(|wanted| wanted == state)
+            && self.matches_facts(&event.source, event.received_at)
     }
 
     /// The same without the state.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use hookward_core::{Event, EventKey, EventParts, Intake, SourceName, Timestamp};
 
 use crate::{
-    ATTEMPTS_KEPT_MAX, Attempt, Claim, Counts, Cursor, DeadReason, Expired, Kept, Lease, Leased, Outcome, Page, Query,
-    Receipt, State, Store, StoreError, Work,
+    ATTEMPTS_KEPT_MAX, Attempt, Claim, Counts, Cursor, DeadReason, Expired, Kept, Lease, Leased,
+    Outcome, Page, Query, Receipt, State, Store, StoreError, Work,
 };
 
 /// How many unfinished events [`Memory::default`] takes.
@@ -122,14 +122,24 @@ impl Store for Memory {
         Ok(Work { leased, next_due })
     }
 
-    async fn extend(&self, lease: &Lease, _now: Timestamp, until: Timestamp) -> Result<Lease, StoreError> {
+    async fn extend(
+        &self,
+        lease: &Lease,
+        _now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Lease, StoreError> {
         let mut held = self.held()?;
         let entry = held.leased(lease)?;
         entry.due_at = until;
         Ok(Lease { until, ..lease.clone() })
     }
 
-    async fn settle(&self, lease: Lease, outcome: Outcome, _now: Timestamp) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        lease: Lease,
+        outcome: Outcome,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut held = self.held()?;
         let entry = held.leased(&lease)?;
         entry.token = None;
@@ -218,7 +228,10 @@ impl Store for Memory {
 
     async fn discard(&self, key: EventKey, _now: Timestamp) -> Result<(), StoreError> {
         let mut held = self.held()?;
-        let entry = held.by_key(key).filter(|entry| entry.state == State::Dead).ok_or(StoreError::NotFound)?;
+        let expired_at = held.expired_at;
+        let dead =
+            |entry: &&mut Entry| entry.state == State::Dead && !entry.body_expired(expired_at);
+        let entry = held.by_key(key).filter(dead).ok_or(StoreError::NotFound)?;
         entry.state = State::Dropped;
         entry.dead = None;
         Ok(())
@@ -268,7 +281,9 @@ impl Held {
     }
 
     fn leased(&mut self, lease: &Lease) -> Result<&mut Entry, StoreError> {
-        self.by_key(lease.key).filter(|entry| entry.token == Some(lease.token)).ok_or(StoreError::Fenced)
+        self.by_key(lease.key)
+            .filter(|entry| entry.token == Some(lease.token))
+            .ok_or(StoreError::Fenced)
     }
 
     fn next_token(&mut self) -> u64 {
@@ -313,7 +328,8 @@ impl Entry {
     }
 
     fn key_expired(&self, at: Timestamp) -> bool {
-        self.body_expired(at) && self.event.key_expires_at.is_some_and(|key_expires_at| key_expires_at <= at)
+        self.body_expired(at)
+            && self.event.key_expires_at.is_some_and(|key_expires_at| key_expires_at <= at)
     }
 
     fn without_body(&self) -> Arc<EventParts> {

@@ -101,7 +101,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     let StoreConfig::Embedded(config) = &config.store;
     let options = embedded::Options {
-        segment_bytes: config.segment_bytes,
+        segment_bytes: u32::try_from(config.segment_bytes).unwrap_or(u32::MAX),
         queue_max: config.queue_max,
         ..embedded::Options::default()
     };

@@ -98,16 +98,20 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// Whether a text has the form of what senders issue as secrets, or of what `openssl rand` makes.
-fn might_be_a_secret(text: &str) -> bool {
-    let issued = ["whsec_", "whsk_", "sk_", "rk_", "shpss_", "xoxb-", "ghp_", "Bearer "];
-    let (letters, digits) = (|b: u8| b.is_ascii_alphabetic(), |b: u8| b.is_ascii_digit());
-    issued.iter().any(|prefix| text.starts_with(prefix))
-        || (text.len() >= SECRET_BYTES_MIN
-            && !text.starts_with('/')
-            && text.bytes().all(|b| letters(b) || digits(b) || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-'))
-            && text.bytes().any(letters)
-            && text.bytes().any(digits))
+/// Whether a text contains what has the form of secrets that senders issue, or that `openssl rand` makes.
+pub(super) fn might_be_a_secret(text: &str) -> bool {
+    const ISSUED: [&str; 7] = ["whsec_", "whsk_", "sk_", "rk_", "shpss_", "xoxb-", "ghp_"];
+    let is_issued = |word: &str| ISSUED.iter().any(|prefix| word.starts_with(prefix));
+    let is_made = |run: &str| {
+        run.len() >= SECRET_BYTES_MIN
+            && !run.starts_with('/')
+            && run.bytes().any(|byte| byte.is_ascii_alphabetic())
+            && run.bytes().any(|byte| byte.is_ascii_digit())
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-')).any(is_issued)
+        || text
+            .split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '/' | '='))
+            .any(is_made)
 }
 
 /// The candidate that `written` is a slip of, if any.
@@ -118,7 +122,9 @@ pub(super) fn similar<'c>(
     let slips_max = (written.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&written.to_lowercase(), candidate), candidate))
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(&written.to_lowercase(), candidate), candidate)
+        })
         .filter(|(slips, _)| *slips <= slips_max)
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)
@@ -162,7 +168,8 @@ mod tests {
     #[test]
     fn a_diagnostic_is_one_line() {
         let place = Place { line: 12, column: 5, path: "sources.stripe".to_owned() };
-        let check = |diagnostic: Diagnostic, expected: &str| assert_eq!(diagnostic.to_string(), expected);
+        let check =
+            |diagnostic: Diagnostic, expected: &str| assert_eq!(diagnostic.to_string(), expected);
         check(
             Diagnostic::error(&place, "unknown key \"secrt\"", Some(did_you_mean("secret"))),
             "12:5: sources.stripe: unknown key \"secrt\", did you mean \"secret\"?",
@@ -185,10 +192,18 @@ mod tests {
 
     #[test]
     fn a_secret_that_strayed_is_not_quoted() {
-        for text in ["whsec_x", "9f86d081884c7d659a2feaa0c55ad015", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+        for text in [
+            "whsec_x",
+            "env: whsec_x",
+            "a:9f86d081884c7d659a2feaa0c55ad015@b",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ] {
             assert_eq!(quoted(text), "what is written here");
         }
-        for text in ["stripe", "/hooks/a/path/that/is/1/rather/long", "a text with several words and 1 digit"] {
+        for text in
+            ["stripe", "/hooks/a/path/that/is/1/rather/long", "stripe-connect-accounts-of-2026"]
+        {
             assert_eq!(quoted(text), format!("{text:?}"));
         }
     }

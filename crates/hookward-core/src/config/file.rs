@@ -2,7 +2,10 @@
 //!
 //! The doc comments here are the reference that people read.
 
-use std::{marker::PhantomData, net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    marker::PhantomData, net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, path::PathBuf,
+    time::Duration,
+};
 
 use http::{HeaderName, Uri};
 use toml::de::DeTable;
@@ -10,9 +13,9 @@ use toml::de::DeTable;
 use super::{
     LogFormat,
     kind::{
-        Choice, Flag, HEADER, ID, Id, LISTEN, Length, ListOf, MapOf, Memory, Moment, NAME, NETWORK, NON_EMPTY,
-        OrTable, PATH, POINTER, ProviderName, RATE, ROUTE, Scalar, SecretReference, ShortOrLong, Size, Status, TEXT,
-        TYPE, TableOf, Text, Type, Url, Whole,
+        Choice, Flag, HEADER, ID, Id, LISTEN, Length, ListOf, MapOf, Memory, Moment, NAME, NETWORK,
+        NON_EMPTY, OrTable, PATH, POINTER, ProviderName, RATE, ROUTE, Scalar, SecretReference,
+        ShortOrLong, Size, Status, TEXT, TYPE, TableOf, Text, Type, Url, Whole,
     },
     section::{At, Context, Section as _, SectionDoc, Spot, section},
 };
@@ -89,7 +92,7 @@ section! {
 section! {
     /// Where events are kept.
     pub(super) struct Store {
-        /// The kind of store: `embedded` is files of this machine, which one gateway owns.
+        /// The kind of store: `embedded` is files of this machine, which one gateway owns. `dynamodb` is not in this build.
         default kind: Choice(&[("embedded", StoreKind::Embedded), ("dynamodb", StoreKind::DynamoDb)]) => StoreKind = StoreKind::Embedded;
         /// The folder of an embedded store. It is made when it is not there.
         default path: PATH => PathBuf = PathBuf::from("hookward-data");
@@ -166,7 +169,7 @@ section! {
 }
 
 section! {
-    /// A secret with the time in which it counts.
+    /// An item of `secrets` with the time in which it counts: `{ ref = "env:NAME", not_after = 2026-12-01T00:00:00Z }`.
     pub(super) struct Secret {
         /// Where it is.
         required r#ref: SecretReference => SecretRef;
@@ -301,7 +304,10 @@ impl File {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             let offset = error.span().map_or(0, |span| span.start);
-            context.error(&Spot { offset, path: String::new() }, format!("not TOML: {}", error.message()));
+            context.error(
+                &Spot { offset, path: String::new() },
+                format!("not TOML: {}", error.message()),
+            );
         }
         let top = Spot { offset: 0, path: String::new() };
         errors.is_empty().then(|| Self::read(table.get_ref(), top, context))
@@ -319,7 +325,10 @@ impl File {
 pub(super) fn renamed(path: &str, key: &str) -> Option<String> {
     let (_, _, note) = RENAMED.iter().find(|(section, name, _)| {
         let mut steps = path.split('.');
-        *name == key && section.split('.').all(|step| steps.next().is_some_and(|it| step == "*" || it == step))
+        *name == key
+            && section
+                .split('.')
+                .all(|step| steps.next().is_some_and(|it| step == "*" || it == step))
     })?;
     Some((*note).to_owned())
 }
@@ -332,8 +341,16 @@ pub(super) const RENAMED: &[(&str, &str, &str)] = &[
     ("sources.*", "endpoint", "it is called `path`"),
     ("sources.*", "route", "it is called `path`"),
     ("sources.*", "url", "a source has a `path`; where its events go is a [destinations.<name>]"),
-    ("sources.*", "scheme", "how a sender signs is `provider`, or [sources.<name>.signature] for one that is not known"),
-    ("sources.*", "verify", "every source is verified; how its sender signs is `provider`, or [sources.<name>.signature]"),
+    (
+        "sources.*",
+        "scheme",
+        "how a sender signs is `provider`, or [sources.<name>.signature] for one that is not known",
+    ),
+    (
+        "sources.*",
+        "verify",
+        "every source is verified; how its sender signs is `provider`, or [sources.<name>.signature]",
+    ),
     ("sources.*", "max_body", "it is called `body_max`"),
     ("sources.*", "rate", "it is called `budget`"),
     ("sources.*", "rate_limit", "it is called `budget`"),
@@ -345,8 +362,16 @@ pub(super) const RENAMED: &[(&str, &str, &str)] = &[
     ("sources.*", "headers", "it is called `keep_headers`"),
     ("sources.*", "dedupe", "what makes an event the same is `id`, for how long is `remember`"),
     ("sources.*", "idempotency_key", "it is called `id`"),
-    ("sources.*", "not_before", "it belongs to a single secret: secrets = [{ ref = \"env:NAME\", not_before = … }]"),
-    ("sources.*", "not_after", "it belongs to a single secret: secrets = [{ ref = \"env:NAME\", not_after = … }]"),
+    (
+        "sources.*",
+        "not_before",
+        "it belongs to a single secret: secrets = [{ ref = \"env:NAME\", not_before = … }]",
+    ),
+    (
+        "sources.*",
+        "not_after",
+        "it belongs to a single secret: secrets = [{ ref = \"env:NAME\", not_after = … }]",
+    ),
     ("destinations.*", "retries", "it is called `attempts`, and counts the first one too"),
     ("destinations.*", "max_attempts", "it is called `attempts`"),
     ("destinations.*", "endpoint", "it is called `url`"),
@@ -363,13 +388,21 @@ pub(super) const RENAMED: &[(&str, &str, &str)] = &[
 /// The section that a key belongs to, when it is none of where it stands.
 pub(super) fn elsewhere(key: &str) -> Option<String> {
     let sections = File::sections();
-    let section = sections.iter().find(|section| section.keys.iter().any(|known| known.name == key))?;
-    Some(if section.path.is_empty() { "the top of the file".to_owned() } else { format!("[{}]", section.path) })
+    let section =
+        sections.iter().find(|section| section.keys.iter().any(|known| known.name == key))?;
+    Some(if section.path.is_empty() {
+        "the top of the file".to_owned()
+    } else {
+        format!("[{}]", section.path)
+    })
 }
 
 /// What strangers get without being configured.
 pub(super) fn unverified_budget_default() -> Budget {
-    Budget { rate: unverified_rate_default(), burst: at_least_one(limits::UNVERIFIED_BURST_DEFAULT) }
+    Budget {
+        rate: unverified_rate_default(),
+        burst: at_least_one(limits::UNVERIFIED_BURST_DEFAULT),
+    }
 }
 
 /// A number that was read from 1 upwards.
@@ -401,7 +434,9 @@ const CHARACTER: Text<char> = Text {
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(c), None) if c.is_ascii_punctuation() || c == ' ' => Ok(c),
-            _ => Err(("this is not one ASCII character that is no letter or digit".to_owned(), None)),
+            _ => {
+                Err(("this is not one ASCII character that is no letter or digit".to_owned(), None))
+            }
         }
     },
     show: char::to_string,
@@ -412,13 +447,22 @@ const LEVEL: Text<String> = Text {
     pattern: "^[a-z0-9_:=,]+$",
     parse: |text| {
         let level = |it: &str| matches!(it, "error" | "warn" | "info" | "debug" | "trace" | "off");
-        let target = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'));
-        let part = |it: &str| it.split_once('=').map_or(level(it), |(name, it)| target(name) && level(it));
+        let target = |it: &str| {
+            !it.is_empty()
+                && it.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'))
+        };
+        let part = |it: &str| match it.split_once('=') {
+            Some((name, it)) => target(name) && level(it),
+            None => level(it),
+        };
         if text.split(',').all(part) {
             Ok(text.to_owned())
         } else {
             let help = "use error, warn, info, debug, trace or off, or parts such as \"info,hookward_server=debug\"";
-            Err((format!("{} is not a level", super::diagnostic::quoted(text)), Some(help.to_owned())))
+            Err((
+                format!("{} is not a level", super::diagnostic::quoted(text)),
+                Some(help.to_owned()),
+            ))
         }
     },
     show: String::clone,

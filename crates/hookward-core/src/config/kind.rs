@@ -33,7 +33,12 @@ pub(super) trait Kind {
     type Out;
 
     /// Reads a value; what is wrong with it is reported.
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Self::Out>;
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Self::Out>;
 
     /// What it is called, such as `a duration from 1s to 24h`.
     fn words(&self) -> String;
@@ -84,7 +89,9 @@ impl Kind for Whole {
             return mistyped(self, value, spot, context);
         }
         let number = integer(value).and_then(|number| u32::try_from(number).ok());
-        number.filter(|number| self.0.contains(number)).or_else(|| out_of_range(self, spot, context))
+        number
+            .filter(|number| self.0.contains(number))
+            .or_else(|| out_of_range(self, spot, context))
     }
 
     fn words(&self) -> String {
@@ -111,7 +118,9 @@ impl Kind for Status {
             return mistyped(self, value, spot, context);
         }
         let number = integer(value).and_then(|number| u16::try_from(number).ok());
-        number.filter(|number| self.0.contains(number)).or_else(|| out_of_range(self, spot, context))
+        number
+            .filter(|number| self.0.contains(number))
+            .or_else(|| out_of_range(self, spot, context))
     }
 
     fn words(&self) -> String {
@@ -139,7 +148,12 @@ impl Length {
 impl Kind for Length {
     type Out = Duration;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Duration> {
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Duration> {
         let Some(text) = value.as_str() else { return mistyped(self, value, spot, context) };
         let Some(duration) = parse_duration(text) else {
             context.error_with_help(
@@ -149,7 +163,9 @@ impl Kind for Length {
             );
             return None;
         };
-        Some(duration).filter(|it| self.0.contains(it)).or_else(|| out_of_range(self, spot, context))
+        Some(duration)
+            .filter(|it| self.0.contains(it))
+            .or_else(|| out_of_range(self, spot, context))
     }
 
     fn words(&self) -> String {
@@ -173,7 +189,12 @@ pub(super) struct Memory(pub Length);
 impl Kind for Memory {
     type Out = Option<Duration>;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Self::Out> {
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Self::Out> {
         match value.as_str() {
             Some("forever") => Some(None),
             Some(text) if parse_duration(text).is_none() => {
@@ -242,7 +263,8 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
             return Some(*meaning);
         }
         let words = self.0.iter().map(|(word, _)| *word);
-        let help = similar(text, words).map_or_else(|| format!("use {}", self.words()), did_you_mean);
+        let help =
+            similar(text, words).map_or_else(|| format!("use {}", self.words()), did_you_mean);
         context.error_with_help(spot, format!("unknown value {}", quoted(text)), help);
         None
     }
@@ -318,7 +340,9 @@ pub(super) const TEXT: Text<String> = Text {
 pub(super) const NON_EMPTY: Text<String> = Text {
     words: "text",
     pattern: "^.+$",
-    parse: |text| if text.is_empty() { Err(("it is empty".to_owned(), None)) } else { Ok(text.to_owned()) },
+    parse: |text| {
+        if text.is_empty() { Err(("it is empty".to_owned(), None)) } else { Ok(text.to_owned()) }
+    },
     show: |text| text.clone(),
 };
 
@@ -384,7 +408,9 @@ pub(super) const ROUTE: Text<String> = Text {
 pub(super) const HEADER: Text<HeaderName> = Text {
     words: "the name of a header",
     pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
-    parse: |text| text.parse().map_err(|_| (format!("{} is not a header's name", quoted(text)), None)),
+    parse: |text| {
+        text.parse().map_err(|_| (format!("{} is not a header's name", quoted(text)), None))
+    },
     show: HeaderName::to_string,
 };
 
@@ -441,7 +467,8 @@ pub(super) enum Id {
 pub(super) const ID: Text<Id> = Text {
     words: "a JSON pointer, \"content\" or \"header\"",
     pattern: "^(content|header|/.+)$",
-    parse: |text| match text {
+    parse: |text| {
+        match text {
         "content" => Ok(Id::Content),
         "header" => Ok(Id::Header),
         text if text.starts_with("header:") => Err((
@@ -457,6 +484,7 @@ pub(super) const ID: Text<Id> = Text {
             format!("{} says nowhere where the id is", quoted(text)),
             Some("use a pointer into the body such as \"/id\", or \"content\", or \"header\"".to_owned()),
         )),
+    }
     },
     show: |_| String::new(),
 };
@@ -483,7 +511,8 @@ pub(super) const TYPE: Text<Type> = Text {
         (text, None) => Err((
             format!("{} says nowhere where the type is", quoted(text)),
             Some(
-                "use a pointer into the body such as \"/type\", or \"header:X-Event\", or \"none\"".to_owned(),
+                "use a pointer into the body such as \"/type\", or \"header:X-Event\", or \"none\""
+                    .to_owned(),
             ),
         )),
     },
@@ -496,13 +525,24 @@ pub(super) struct ProviderName;
 impl Kind for ProviderName {
     type Out = &'static Provider;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Self::Out> {
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Self::Out> {
         let Some(text) = value.as_str() else { return mistyped(self, value, spot, context) };
         let provider = Provider::named(text);
         if provider.is_none() {
             let names = PROVIDERS.iter().map(|provider| provider.name);
             let help = similar(text, names).map_or_else(
-                || format!("use {}, or describe its signature in [{}.signature]", self.words(), parent(spot)),
+                || {
+                    format!(
+                        "use {}, or describe its signature in [{}.signature]",
+                        self.words(),
+                        parent(spot)
+                    )
+                },
                 did_you_mean,
             );
             context.error_with_help(spot, format!("unknown provider {}", quoted(text)), help);
@@ -511,7 +551,8 @@ impl Kind for ProviderName {
     }
 
     fn words(&self) -> String {
-        let names: Vec<_> = PROVIDERS.iter().map(|provider| format!("{:?}", provider.name)).collect();
+        let names: Vec<_> =
+            PROVIDERS.iter().map(|provider| format!("{:?}", provider.name)).collect();
         alternatives(&names)
     }
 
@@ -530,7 +571,12 @@ pub(super) struct SecretReference;
 impl Kind for SecretReference {
     type Out = SecretRef;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<SecretRef> {
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<SecretRef> {
         let Some(text) = value.as_str() else { return mistyped(self, value, spot, context) };
         let Ok(reference) = text.parse::<SecretRef>();
         let variable = |name: &str| {
@@ -549,11 +595,14 @@ impl Kind for SecretReference {
             SecretRef::File(path) if path.as_os_str().as_encoded_bytes().contains(&0) => {
                 ("a path has no NUL character", "write file: and a path")
             }
-            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Credential(_) => return Some(reference),
-            SecretRef::Literal(_) if text.starts_with("aws-sm:") || text.starts_with("aws-ssm:") => (
-                "secrets are not read from AWS in this build",
-                "use env:, file: or credential:",
-            ),
+            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Credential(_) => {
+                return Some(reference);
+            }
+            SecretRef::Literal(_)
+                if text.starts_with("aws-sm:") || text.starts_with("aws-ssm:") =>
+            {
+                ("secrets are not read from AWS in this build", "use env:, file: or credential:")
+            }
             SecretRef::Literal(_) if text.starts_with('$') => (
                 "variables are not expanded in this file",
                 "write env: and the name of the variable, without $ and braces",
@@ -612,7 +661,10 @@ impl Kind for Url {
 fn url(text: &str) -> Result<Uri, (String, String)> {
     let wrong = |message: &str, help: &str| Err((message.to_owned(), help.to_owned()));
     if text.contains('#') {
-        return wrong("the URL has a fragment, which is never sent", "leave out # and what follows it");
+        return wrong(
+            "the URL has a fragment, which is never sent",
+            "leave out # and what follows it",
+        );
     }
     if !text.is_ascii() {
         return wrong(
@@ -652,7 +704,8 @@ fn url(text: &str) -> Result<Uri, (String, String)> {
         );
     }
     let last_label = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let numeric = last_label.starts_with("0x") || last_label.bytes().all(|byte| byte.is_ascii_digit());
+    let numeric =
+        last_label.starts_with("0x") || last_label.bytes().all(|byte| byte.is_ascii_digit());
     if numeric && host.parse::<std::net::Ipv4Addr>().is_err() {
         return wrong(
             "the URL's host looks like a number and is no IPv4 address",
@@ -668,11 +721,15 @@ pub(super) struct Moment;
 impl Kind for Moment {
     type Out = Timestamp;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Timestamp> {
-        let text = match value {
-            DeValue::Datetime(datetime) => datetime.to_string(),
-            DeValue::String(text) => text.clone().into_owned(),
-            _ => return mistyped(self, value, spot, context),
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Timestamp> {
+        let datetime = value.as_datetime().map(ToString::to_string);
+        let Some(text) = datetime.or_else(|| value.as_str().map(str::to_owned)) else {
+            return mistyped(self, value, spot, context);
         };
         let moment = Timestamp::parse_rfc3339(&text);
         if moment.is_none() {
@@ -700,7 +757,12 @@ pub(super) struct Scalar;
 impl Kind for Scalar {
     type Out = Expected;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Expected> {
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Expected> {
         match value {
             DeValue::String(text) => Some(Expected::Text((&**text).into())),
             DeValue::Boolean(value) => Some(Expected::Bool(*value)),
@@ -708,7 +770,9 @@ impl Kind for Scalar {
                 .and_then(|number| i64::try_from(number).ok())
                 .map(Expected::Integer)
                 .or_else(|| out_of_range(self, spot, context)),
-            _ => mistyped(self, value, spot, context),
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                mistyped(self, value, spot, context)
+            }
         }
     }
 
@@ -727,7 +791,12 @@ pub(super) struct ListOf<K>(pub K);
 impl<K: Kind> Kind for ListOf<K> {
     type Out = Vec<At<K::Out>>;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Self::Out> {
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Self::Out> {
         let Some(items) = value.as_array() else { return mistyped(self, value, spot, context) };
         let mut read = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
@@ -768,9 +837,9 @@ impl<S: Section> Kind for TableOf<S> {
     type Out = S;
 
     fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<S> {
-        match value {
-            DeValue::Table(table) => Some(S::read(table, spot.clone(), context)),
-            _ => mistyped(self, value, spot, context),
+        match value.as_table() {
+            Some(table) => Some(S::read(table, spot.clone(), context)),
+            None => mistyped(self, value, spot, context),
         }
     }
 
@@ -797,24 +866,33 @@ pub(super) struct MapOf<K, V> {
 impl<K, V: Kind> Kind for MapOf<K, V> {
     type Out = Vec<(At<K>, At<V::Out>)>;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Self::Out> {
-        let table = match value {
-            DeValue::Table(table) => table,
-            DeValue::Array(_) => {
-                let help = format!("write [{}.<name>] in one pair of brackets, each with a name", spot.path);
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Self::Out> {
+        let Some(table) = value.as_table() else {
+            if value.is_array() {
+                let help = format!(
+                    "write [{}.<name>] in one pair of brackets, each with a name",
+                    spot.path
+                );
                 context.error_with_help(spot, "expected tables with names; found a list", help);
                 return None;
             }
-            _ => return mistyped(self, value, spot, context),
+            return mistyped(self, value, spot, context);
         };
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         let mut read = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let key_spot = spot.key(key.get_ref(), key.span().start);
-            let name = self.keys.read(&DeValue::String((&**key.get_ref()).into()), &key_spot, context);
+            let name =
+                self.keys.read(&DeValue::String((&**key.get_ref()).into()), &key_spot, context);
             // A section is at its name, which `[…]` shows; a value is where it stands.
-            let offset = if value.get_ref().is_table() { key.span().start } else { value.span().start };
+            let offset =
+                if value.get_ref().is_table() { key.span().start } else { value.span().start };
             let value_spot = Spot { offset, ..key_spot.clone() };
             let value = self.values.read(value.get_ref(), &value_spot, context);
             if let (Some(name), Some(value)) = (name, value) {
@@ -857,11 +935,16 @@ pub(super) enum ShortOrLong<T, S> {
 impl<K: Kind, S: Section> Kind for OrTable<K, S> {
     type Out = ShortOrLong<K::Out, S>;
 
-    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Self::Out> {
-        match value {
-            DeValue::Table(table) => Some(ShortOrLong::Long(S::read(table, spot.clone(), context))),
-            DeValue::String(_) => self.short.read(value, spot, context).map(ShortOrLong::Short),
-            _ => mistyped(self, value, spot, context),
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Self::Out> {
+        match value.as_table() {
+            Some(table) => Some(ShortOrLong::Long(S::read(table, spot.clone(), context))),
+            None if value.is_str() => self.short.read(value, spot, context).map(ShortOrLong::Short),
+            None => mistyped(self, value, spot, context),
         }
     }
 
@@ -879,7 +962,12 @@ impl<K: Kind, S: Section> Kind for OrTable<K, S> {
 }
 
 /// Reports a value of another type. Does not quote it: it might be a secret.
-fn mistyped<T>(kind: &impl Kind, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<T> {
+fn mistyped<T>(
+    kind: &impl Kind,
+    value: &DeValue<'_>,
+    spot: &Spot,
+    context: &mut Context<'_>,
+) -> Option<T> {
     let found = match value {
         DeValue::String(_) => "text",
         DeValue::Integer(_) => "a whole number",

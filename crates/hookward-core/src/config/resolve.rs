@@ -11,7 +11,8 @@ use std::{
 use http::{HeaderName, Uri};
 
 use super::{
-    Admin, Circuit, Config, DestinationConfig, Embedded, Limits, LogConfig, Server, StoreConfig, Tls,
+    Admin, Circuit, Config, DestinationConfig, Embedded, Limits, LogConfig, Server, StoreConfig,
+    Tls,
     diagnostic::{did_you_mean, quoted, similar},
     file::{self, File, StoreKind},
     section::{At, Context, Slot, Spot},
@@ -25,6 +26,10 @@ use crate::{
 };
 
 mod source;
+
+/// Nothing can be made of it, which is reported.
+#[derive(Debug)]
+struct Reported;
 
 /// What a file means. `None` when something is missing that is reported.
 pub(super) fn config(
@@ -41,10 +46,16 @@ pub(super) fn config(
 
     let written = file.destinations.value().unwrap_or_default();
     let names: Vec<_> = written.iter().map(|(name, _)| name.clone()).collect();
-    let mut sources = source::Sources { destinations: &names, secrets: &mut secrets, read_file, context };
-    let (sources, used) = sources.all(file.sources, &limits, &file.limits.value.unverified_bytes.spot);
+    let mut sources =
+        source::Sources { destinations: &names, secrets: &mut secrets, read_file, context };
+    let (sources, used) =
+        sources.all(file.sources, &limits, &file.limits.value.unverified_bytes.spot);
     for name in names.iter().filter(|name| !used.contains(&name.value)) {
-        context.warning(&name.spot, "no source delivers to it", "name it as `destination` in a source, or remove it");
+        context.warning(
+            &name.spot,
+            "no source delivers to it",
+            "name it as `destination` in a source, or remove it",
+        );
     }
     let destinations: Vec<_> = written
         .into_iter()
@@ -53,10 +64,7 @@ pub(super) fn config(
 
     Some(Config {
         server,
-        admin: match admin {
-            Some(admin) => Some(admin?),
-            None => None,
-        },
+        admin: admin.ok()?,
         store: store?,
         limits,
         sources: sources.into_iter().collect::<Option<_>>()?,
@@ -67,7 +75,10 @@ pub(super) fn config(
 
 fn server(written: file::Server, context: &mut Context<'_>) -> Server {
     let listen = written.listen;
-    let tls = written.tls.ok().and_then(|tls| Some(Tls { cert: tls.value.cert.value()?, key: tls.value.key.value()? }));
+    let tls = written
+        .tls
+        .ok()
+        .and_then(|tls| Some(Tls { cert: tls.value.cert.value()?, key: tls.value.key.value()? }));
     let has_proxies = written.trusted_proxies.get().is_some_and(|it| !it.value.is_empty());
     if let (false, Some(header)) = (has_proxies, written.client_address_header.get()) {
         context.error_with_help(
@@ -83,17 +94,20 @@ fn server(written: file::Server, context: &mut Context<'_>) -> Server {
             "set `tls`; or put a proxy that speaks TLS in front and name it in `trusted_proxies`",
         );
     }
-    let trusted_proxies = written.trusted_proxies.ok().filter(|_| has_proxies).and_then(|proxies| {
-        let header = written.client_address_header.value();
-        let header = header.map_or(Ok(ForwardedHeader::XForwardedFor), |name| name.as_str().parse()).ok()?;
-        match TrustedProxies::new(networks(&proxies.value), header) {
-            Ok(trusted) => Some(trusted),
-            Err(wrong) => {
-                context.error(&proxies.spot, wrong);
-                None
+    let trusted_proxies =
+        written.trusted_proxies.ok().filter(|_| has_proxies).and_then(|proxies| {
+            let header = written.client_address_header.value();
+            let header = header
+                .map_or(Ok(ForwardedHeader::XForwardedFor), |name| name.as_str().parse())
+                .ok()?;
+            match TrustedProxies::new(networks(&proxies.value), header) {
+                Ok(trusted) => Some(trusted),
+                Err(wrong) => {
+                    context.error(&proxies.spot, wrong);
+                    None
+                }
             }
-        }
-    });
+        });
     Server {
         listen: listen.value,
         tls,
@@ -108,28 +122,29 @@ fn networks(texts: &[At<String>]) -> Cidrs {
     Cidrs::parse(texts.iter().map(|text| &*text.value)).unwrap_or_default()
 }
 
-/// `None` when there is to be no admin listener, `Some(None)` when it is wrong.
+/// `None` when there is to be no admin listener.
 fn admin(
     written: Slot<file::Admin>,
     server: &At<SocketAddr>,
     secrets: &mut Secrets,
     context: &mut Context<'_>,
-) -> Option<Option<Admin>> {
+) -> Result<Option<Admin>, Reported> {
     let written = match written {
         Slot::Is(written) => written.value,
-        Slot::Wrong => return Some(None),
+        Slot::Wrong => return Err(Reported),
         Slot::Absent => {
             context.warning(
                 &Spot { offset: 0, path: String::new() },
                 "without [admin] there is no health check, no metrics and no replay of dead letters",
                 "add [admin] with token = \"env:HOOKWARD_ADMIN_TOKEN\"; it listens on loopback",
             );
-            return None;
+            return Ok(None);
         }
     };
     let listen = written.listen;
     let (address, taken) = (listen.value, server.value);
-    let same_address = address.ip() == taken.ip() || address.ip().is_unspecified() || taken.ip().is_unspecified();
+    let same_address =
+        address.ip() == taken.ip() || address.ip().is_unspecified() || taken.ip().is_unspecified();
     if address.port() != 0 && address.port() == taken.port() && same_address {
         context.error_with_help(
             &listen.spot,
@@ -148,7 +163,8 @@ fn admin(
     if let Some(token) = &token {
         secrets.claim(token, "the admin token", context);
     }
-    Some(token.map(|token| Admin { listen: address, place: context.place(&token.spot), token: token.value }))
+    let token = token.ok_or(Reported)?;
+    Ok(Some(Admin { listen: address, place: context.place(&token.spot), token: token.value }))
 }
 
 fn store(written: file::Store, context: &mut Context<'_>) -> Option<StoreConfig> {
@@ -191,7 +207,8 @@ fn destination(
     secrets: &mut Secrets,
     context: &mut Context<'_>,
 ) -> Option<DestinationConfig> {
-    let (url, secret, previous_secret) = (written.url.ok(), written.secret.ok(), written.previous_secret.ok());
+    let (url, secret, previous_secret) =
+        (written.url.ok(), written.secret.ok(), written.previous_secret.ok());
     if let Some(url) = &url
         && url.value.scheme_str() == Some("http")
         && is_public(&url.value)
@@ -200,7 +217,8 @@ fn destination(
     }
     // Endpoints of one application may share its secret; two applications may not.
     let authority = url.as_ref().and_then(|url| url.value.authority()).map(ToString::to_string);
-    let owner = authority.map_or_else(|| format!("destinations.{}", name.value), |it| format!("deliveries to {it}"));
+    let owner = authority
+        .map_or_else(|| format!("destinations.{}", name.value), |it| format!("deliveries to {it}"));
     for secret in secret.iter().chain(&previous_secret) {
         secrets.claim(secret, &owner, context);
     }
@@ -245,9 +263,21 @@ fn is_public(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches([']', '.']);
     match host.parse() {
         Ok(IpAddr::V4(v4)) => !(v4.is_loopback() || v4.is_private()),
-        Ok(IpAddr::V6(v6)) => !(v6.is_loopback() || v6.is_unique_local() || v6.to_ipv4_mapped().is_some()),
+        Ok(IpAddr::V6(v6)) => {
+            !(v6.is_loopback() || v6.is_unique_local() || v6.to_ipv4_mapped().is_some())
+        }
         Err(_) => host.rsplit_once('.').is_some_and(|(_, top)| {
-            let private = ["arpa", "corp", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost"];
+            let private = [
+                "arpa",
+                "corp",
+                "home",
+                "internal",
+                "intranet",
+                "lan",
+                "local",
+                "localdomain",
+                "localhost",
+            ];
             let private = private.iter().chain(&["private", "svc", "test", "example", "invalid"]);
             !private.into_iter().any(|it| it.eq_ignore_ascii_case(top))
         }),

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Diagnostic, Dialect, Place,
-    diagnostic::{did_you_mean, line_and_column, quoted, similar},
+    diagnostic::{did_you_mean, line_and_column, might_be_a_secret, quoted, similar},
     file,
     kind::Kind,
 };
@@ -118,8 +118,14 @@ impl Spot {
 
 /// The path of a key below another; a name that is no bare key is quoted, as in TOML.
 pub(super) fn below(path: &str, name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '<' | '>');
-    let name = if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { quoted(name) };
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '<' | '>');
+    let name = if might_be_a_secret(name) {
+        "…".to_owned()
+    } else if !name.is_empty() && name.chars().all(is_bare) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    };
     if path.is_empty() { name } else { format!("{path}.{name}") }
 }
 
@@ -191,11 +197,20 @@ impl<'t> Context<'t> {
         message: impl fmt::Display,
         help: impl Into<String>,
     ) {
-        self.found.push(Diagnostic::error(&self.place(spot), message.to_string(), Some(help.into())));
+        self.found.push(Diagnostic::error(
+            &self.place(spot),
+            message.to_string(),
+            Some(help.into()),
+        ));
     }
 
     /// A warning, and what to do about it. What is made up for a trial is not worth any.
-    pub(super) fn warning(&mut self, spot: &Spot, message: impl fmt::Display, help: impl Into<String>) {
+    pub(super) fn warning(
+        &mut self,
+        spot: &Spot,
+        message: impl fmt::Display,
+        help: impl Into<String>,
+    ) {
         if self.dialect == Dialect::File {
             let help = Some(help.into()).filter(|help: &String| !help.is_empty());
             self.found.push(Diagnostic::warning(&self.place(spot), message.to_string(), help));
@@ -261,7 +276,12 @@ impl<'a, 'i, 'c, 't> Reader<'a, 'i, 'c, 't> {
         slot
     }
 
-    pub(super) fn default<K: Kind>(&mut self, name: &'static str, kind: &K, absent: K::Out) -> At<K::Out> {
+    pub(super) fn default<K: Kind>(
+        &mut self,
+        name: &'static str,
+        kind: &K,
+        absent: K::Out,
+    ) -> At<K::Out> {
         let spot = self.spot.key(bare(name), self.spot.offset);
         self.optional(name, kind, "").ok().unwrap_or(At { value: absent, spot })
     }
@@ -272,7 +292,8 @@ impl<'a, 'i, 'c, 't> Reader<'a, 'i, 'c, 't> {
         }
         let spot = self.spot.key(bare(name), self.spot.offset);
         let empty = DeValue::Table(DeTable::new());
-        let value = kind.read(&empty, &spot, self.context).expect("a section is read from any table");
+        let value =
+            kind.read(&empty, &spot, self.context).expect("a section is read from any table");
         At { value, spot }
     }
 
@@ -360,11 +381,22 @@ impl KeyDoc {
         Self::new(name, doc, kind, Absent::Required)
     }
 
-    pub(super) fn optional(name: &'static str, doc: &[&str], kind: &impl Kind, absent: &'static str) -> Self {
+    pub(super) fn optional(
+        name: &'static str,
+        doc: &[&str],
+        kind: &impl Kind,
+        absent: &'static str,
+    ) -> Self {
         Self::new(name, doc, kind, Absent::Means(absent))
     }
 
-    pub(super) fn default<K: Kind>(name: &'static str, doc: &[&str], kind: &K, absent: K::Out) -> Self {
+    #[expect(clippy::needless_pass_by_value, reason = "what the macro has at hand")]
+    pub(super) fn default<K: Kind>(
+        name: &'static str,
+        doc: &[&str],
+        kind: &K,
+        absent: K::Out,
+    ) -> Self {
         let mut key = Self::new(name, doc, kind, Absent::Default(kind.show(&absent)));
         if let (Absent::Default(value), Json::Object(schema)) = (&key.absent, &mut key.schema) {
             schema.insert("default".to_owned(), value.clone());

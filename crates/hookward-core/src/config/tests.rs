@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
@@ -27,7 +29,9 @@ secret = 'env:REST_DELIVERY'
 
 fn parse(text: &str) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     Config::parse(text, Dialect::File, &mut |path| match path.to_str() {
-        Some("any.json" | "schemas/any.json" | "schemas/invoice.json") => Ok("{\"type\":\"object\"}".to_owned()),
+        Some("any.json" | "schemas/any.json" | "schemas/invoice.json") => {
+            Ok("{\"type\":\"object\"}".to_owned())
+        }
         Some("broken.json") => Ok("{".to_owned()),
         Some("wrong.json") => Ok("{\"type\":\"objekt\"}".to_owned()),
         _ => Err("no such file".to_owned()),
@@ -38,8 +42,12 @@ fn good(text: &str) -> Config {
     parse(text).unwrap_or_else(|wrong| panic!("{text}\n{}", lines(&wrong))).0
 }
 
+fn part(range: Range<usize>) -> &'static str {
+    FULL.get(range).expect("whole characters")
+}
+
 fn lines(diagnostics: &[Diagnostic]) -> String {
-    diagnostics.iter().map(|it| format!("{it}\n")).collect()
+    diagnostics.iter().map(|it| it.to_string() + "\n").collect()
 }
 
 /// What is said about a text that [`REST`] completes.
@@ -86,7 +94,11 @@ fn the_example_is_without_mistakes_and_warnings() {
     let stripe = config.source("stripe").unwrap();
     assert_eq!((&*stripe.rules.path, stripe.provider), ("/hooks/stripe", Some("stripe")));
     assert_eq!(stripe.rules.expect, [(Pointer::parse("/livemode").unwrap(), Expected::Bool(true))]);
-    assert_eq!(config.source("github").unwrap().rules.key_retention, None, "for ever: no time is signed");
+    assert_eq!(
+        config.source("github").unwrap().rules.key_retention,
+        None,
+        "for ever: no time is signed"
+    );
     assert_eq!(config.destination("app").unwrap().url.path(), "/webhooks/");
 }
 
@@ -140,22 +152,73 @@ fn what_is_no_toml_is_reported_before_anything_else() {
 #[test]
 fn values_have_one_form() {
     let check = |section: &str, line: &str, expected: &str| {
-        check(&format!("[{section}]\n{line}"), &expected.replace("$", &format!("2:{}: {section}", line.find("= ").unwrap() + 3)));
+        check(
+            &format!("[{section}]\n{line}"),
+            &expected.replace('$', &format!("2:{}: {section}", line.find("= ").unwrap() + 3)),
+        );
     };
-    check("server", "drain = \"1.5s\"", "$.drain: \"1.5s\" is not a duration; write a whole number and one of ms, s, m, h, d, such as \"30s\"");
+    check(
+        "server",
+        "drain = \"1.5s\"",
+        "$.drain: \"1.5s\" is not a duration; write a whole number and one of ms, s, m, h, d, such as \"30s\"",
+    );
     check("server", "drain = \"11m\"", "$.drain: out of range: expected a duration from 0s to 10m");
-    check("server", "http2_cleartext = \"yes\"", "$.http2_cleartext: expected true or false; found text");
-    check("server", "listen = \"localhost:80\"", "$.listen: \"localhost:80\" is not an address and port; write \"127.0.0.1:80\"");
-    check("store", "kind = \"embeded\"", "$.kind: unknown value \"embeded\", did you mean \"embedded\"?");
-    check("store", "kind = \"sqlite\"", "$.kind: unknown value \"sqlite\"; use \"embedded\" or \"dynamodb\"");
-    check("store", "kind = \"dynamodb\"", "$.kind: the DynamoDB store is not in this build; use kind = \"embedded\", which needs nothing but a folder");
+    check(
+        "server",
+        "http2_cleartext = \"yes\"",
+        "$.http2_cleartext: expected true or false; found text",
+    );
+    check(
+        "server",
+        "listen = \"localhost:80\"",
+        "$.listen: \"localhost:80\" is not an address and port; write \"127.0.0.1:80\"",
+    );
+    check(
+        "store",
+        "kind = \"embeded\"",
+        "$.kind: unknown value \"embeded\", did you mean \"embedded\"?",
+    );
+    check(
+        "store",
+        "kind = \"sqlite\"",
+        "$.kind: unknown value \"sqlite\"; use \"embedded\" or \"dynamodb\"",
+    );
+    check(
+        "store",
+        "kind = \"dynamodb\"",
+        "$.kind: the DynamoDB store is not in this build; use kind = \"embedded\", which needs nothing but a folder",
+    );
     check("store", "path = \"\"", "$.path: the path is empty");
-    check("store", "queue_max = 1.0", "$.queue_max: expected a whole number from 1 to 100000000; found a fraction");
-    check("store", "queue_max = 99999999999999999999", "$.queue_max: out of range: expected a whole number from 1 to 100000000");
-    check("limits", "unverified = \"0/s\"", "$.unverified: \"0/s\": a rate of 0 would refuse everything; leave the key out to have no limit");
-    check("log", "level = \"verbose\"", "$.level: \"verbose\" is not a level; use error, warn, info, debug, trace or off, or parts such as \"info,hookward_server=debug\"");
-    check("log", "format = \"text\"", "$.format: unknown value \"text\"; use \"auto\", \"human\" or \"json\"");
-    check("log", "format = \"j\\u001b[1m\"", "$.format: unknown value \"j\\u{1b}[1m\"; use \"auto\", \"human\" or \"json\"");
+    check(
+        "store",
+        "queue_max = 1.0",
+        "$.queue_max: expected a whole number from 1 to 100000000; found a fraction",
+    );
+    check(
+        "store",
+        "queue_max = 99999999999999999999",
+        "$.queue_max: out of range: expected a whole number from 1 to 100000000",
+    );
+    check(
+        "limits",
+        "unverified = \"0/s\"",
+        "$.unverified: \"0/s\": a rate of 0 would refuse everything; leave the key out to have no limit",
+    );
+    check(
+        "log",
+        "level = \"verbose\"",
+        "$.level: \"verbose\" is not a level; use error, warn, info, debug, trace or off, or parts such as \"info,hookward_server=debug\"",
+    );
+    check(
+        "log",
+        "format = \"text\"",
+        "$.format: unknown value \"text\"; use \"auto\", \"human\" or \"json\"",
+    );
+    check(
+        "log",
+        "format = \"j\\u001b[1m\"",
+        "$.format: unknown value \"j\\u{1b}[1m\"; use \"auto\", \"human\" or \"json\"",
+    );
 }
 
 #[test]
@@ -363,10 +426,7 @@ fn identity_comes_from_what_is_signed() {
         "provider = 'stripe'\nsecret = 'env:A'\ntype = 'header:'",
         r#"4:8: sources.a.type: "" is not a header's name"#,
     );
-    check_source(
-        "provider = 'standard-webhooks'\nsecret = 'env:A'\nid = 'header'",
-        "",
-    );
+    check_source("provider = 'standard-webhooks'\nsecret = 'env:A'\nid = 'header'", "");
 }
 
 #[test]
@@ -395,10 +455,7 @@ fn time_is_held_to_a_tolerance_and_memory_outlasts_it() {
         "provider = 'stripe'\nsecret = 'env:A'\nremember = '7d'",
         "4:12: sources.a.remember: ids would be forgotten before bodies are (30d); raise `remember`, or lower `keep`",
     );
-    check_source(
-        "provider = 'stripe'\nsecret = 'env:A'\nkeep = '40d'",
-        "",
-    );
+    check_source("provider = 'stripe'\nsecret = 'env:A'\nkeep = '40d'", "");
     check_source(
         "provider = 'stripe'\nsecret = 'env:A'\nkeep = '1s'",
         "4:8: sources.a.keep: out of range: expected a duration from 1h to 3650d",
@@ -407,10 +464,7 @@ fn time_is_held_to_a_tolerance_and_memory_outlasts_it() {
         "provider = 'stripe'\nsecret = 'env:A'\nremember = 'always'",
         r#"4:12: sources.a.remember: "always" is neither a duration nor "forever"; write a whole number and one of ms, s, m, h, d, such as "35d""#,
     );
-    check_source(
-        "provider = 'stripe'\nsecret = 'env:A'\nremember = 'forever'",
-        "",
-    );
+    check_source("provider = 'stripe'\nsecret = 'env:A'\nremember = 'forever'", "");
 }
 
 #[test]
@@ -508,18 +562,12 @@ fn budgets_origins_and_headers_make_sense() {
 
 #[test]
 fn a_described_signature_covers_what_it_must() {
-    check_signature(
-        "header = 'X-A'",
-        "",
-    );
+    check_signature("header = 'X-A'", "");
     check_signature(
         "content = '{id}.{timestamp}'",
         "2:11: sources.a.signature.content: the signed content must contain {body}: otherwise the body can be replaced at will; add {body} to `content`",
     );
-    check_signature(
-        "content = '{body'",
-        "2:11: sources.a.signature.content: a { has no }",
-    );
+    check_signature("content = '{body'", "2:11: sources.a.signature.content: a { has no }");
     check_signature(
         "content = '{boddy}'",
         "2:11: sources.a.signature.content: {boddy} is unknown: use {id}, {timestamp} or {body}",
@@ -713,10 +761,7 @@ secret = 'env:D'"#,
         "url = 'http://app/'\nsecret = 'env:REST_DELIVERY'",
         "17:10: destinations.rest.secret: env:REST_DELIVERY is also used for deliveries to app; use a secret of its own: what one of them signs, the other would take",
     );
-    check_destination(
-        "url = 'http://127.0.0.1/b'\nsecret = 'env:REST_DELIVERY'",
-        "",
-    );
+    check_destination("url = 'http://127.0.0.1/b'\nsecret = 'env:REST_DELIVERY'", "");
     check_destination(
         "url = 'http://app/'\nsecret = 'env:D'\nretry_first = '2h'\nretry_longest = '1h'",
         "4:15: destinations.app.retry_first: the first retry waits longer than the longest one; raise `retry_longest` or lower `retry_first`",
@@ -738,14 +783,8 @@ fn listeners_are_safe_and_apart() {
         "server.listen = '0.0.0.0:8080'",
         "1:17: warning: server.listen: webhooks are taken without TLS from outside this machine, for everyone on the way to read; set `tls`; or put a proxy that speaks TLS in front and name it in `trusted_proxies`",
     );
-    check(
-        "server.listen = '0.0.0.0:8080'\nserver.trusted_proxies = ['10.0.0.0/8']",
-        "",
-    );
-    check(
-        "server.listen = '0.0.0.0:8080'\nserver.tls = { cert = 'a', key = 'b' }",
-        "",
-    );
+    check("server.listen = '0.0.0.0:8080'\nserver.trusted_proxies = ['10.0.0.0/8']", "");
+    check("server.listen = '0.0.0.0:8080'\nserver.tls = { cert = 'a', key = 'b' }", "");
     check(
         "server.trusted_proxies = ['0.0.0.0/0']",
         "1:26: server.trusted_proxies: trusting every address as a proxy lets every sender choose its own address; name the proxies' networks, such as 10.0.0.0/8",
@@ -757,43 +796,23 @@ fn listeners_are_safe_and_apart() {
     check(
         "server.listen = '0.0.0.0:8081'",
         "1:17: warning: server.listen: webhooks are taken without TLS from outside this machine, for everyone on the way to read; set `tls`; or put a proxy that speaks TLS in front and name it in `trusted_proxies`
-3:1: admin.listen: 127.0.0.1:8081 is where webhooks are taken (0.0.0.0:8081); use another port: the admin listener has to stay out of reach of senders",
+2:1: admin.listen: 127.0.0.1:8081 is where webhooks are taken (0.0.0.0:8081); use another port: the admin listener has to stay out of reach of senders",
     );
-    check(
-        "limits.connections = 10",
-        "",
-    );
+    check("limits.connections = 10", "");
     check(
         "limits.unverified_bytes = '512KiB'",
-        "5:10: sources.rest.body_max: a body of 1MiB would never fit; raise limits.unverified_bytes above it",
+        "4:10: sources.rest.body_max: a body of 1MiB would never fit; raise limits.unverified_bytes above it",
     );
 }
 
 #[test]
 fn names_are_known_or_known_elsewhere() {
-    check(
-        "listen = ':1'",
-        r#"1:1: unknown key "listen"; it is a key of [server]"#,
-    );
-    check(
-        "tolerance = '5m'",
-        r#"1:1: unknown key "tolerance"; it is a key of [sources.<name>]"#,
-    );
-    check(
-        "source = {}",
-        r#"1:1: unknown key "source", did you mean "sources"?"#,
-    );
+    check("listen = ':1'", r#"1:1: unknown key "listen"; it is a key of [server]"#);
+    check("tolerance = '5m'", r#"1:1: unknown key "tolerance"; it is a key of [sources.<name>]"#);
+    check("source = {}", r#"1:1: unknown key "source", did you mean "sources"?"#);
     check(
         "sources.a-B = {}",
         "1:9: sources.a-B: a name is 1 to 64 of a-z, 0-9, - and _, and starts with a letter or digit",
-    );
-    check(
-        "sources = { a = 1 }",
-        "5:2: not TOML: cannot extend value of type inline table with a dotted key",
-    );
-    check(
-        "sources = 1",
-        "5:2: not TOML: cannot extend value of type integer with a dotted key",
     );
     check(
         "destinations.unused = { url = 'http://a/', secret = 'env:X' }",
@@ -823,26 +842,43 @@ fn a_file_without_sources_serves_nobody() {
 fn every_key_means_what_it_says() {
     let (config, warnings) = parse(FULL).unwrap_or_else(|wrong| panic!("{}", lines(&wrong)));
     assert_eq!(warnings.len(), 3, "{}", lines(&warnings));
-    let Config { server, admin, store: StoreConfig::Embedded(store), limits, sources, destinations, log } = config;
+    let Config {
+        server,
+        admin,
+        store: StoreConfig::Embedded(store),
+        limits,
+        sources,
+        destinations,
+        log,
+    } = config;
     assert_eq!(server.listen.to_string(), "[::1]:8080");
-    assert_eq!(server.tls, Some(Tls { cert: "tls/cert.pem".into(), key: "/etc/hookward/key.pem".into() }));
+    assert_eq!(
+        server.tls,
+        Some(Tls { cert: "tls/cert.pem".into(), key: "/etc/hookward/key.pem".into() })
+    );
     assert!(server.http2_cleartext);
     assert_eq!(server.drain, Duration::from_secs(20));
     let proxies = format!("{:?}", server.trusted_proxies);
     assert!(proxies.contains("10.0.0.0/8") && proxies.contains("Forwarded"), "{proxies}");
     assert_eq!(admin.unwrap().token, SecretRef::Credential("admin-token".to_owned()));
     assert_eq!(store, Embedded { path: "data".into(), queue_max: 5000, segment_bytes: 16 << 20 });
-    assert_eq!(limits, Limits {
-        connections: 500,
-        connections_per_address: 50,
-        unverified: Budget { rate: "100/m".parse().unwrap(), burst: file::at_least_one(10) },
-        unverified_in_flight: 20,
-        unverified_bytes: 64 << 20,
-        header_timeout: Duration::from_secs(5),
-        tls_handshake_timeout: Duration::from_secs(6),
-        keep_alive: Duration::from_secs(60),
-    });
-    assert_eq!(log, LogConfig { format: LogFormat::Json, level: "info,hookward_server=debug".to_owned() });
+    assert_eq!(
+        limits,
+        Limits {
+            connections: 500,
+            connections_per_address: 50,
+            unverified: Budget { rate: "100/m".parse().unwrap(), burst: file::at_least_one(10) },
+            unverified_in_flight: 20,
+            unverified_bytes: 64 << 20,
+            header_timeout: Duration::from_secs(5),
+            tls_handshake_timeout: Duration::from_secs(6),
+            keep_alive: Duration::from_mins(1),
+        }
+    );
+    assert_eq!(
+        log,
+        LogConfig { format: LogFormat::Json, level: "info,hookward_server=debug".to_owned() }
+    );
 
     let [stripe, shop, bell] = &sources[..] else { panic!("three sources") };
     let day = 24 * 3600;
@@ -850,11 +886,17 @@ fn every_key_means_what_it_says() {
     assert_eq!(&*rules.path, "/hooks/payments");
     assert_eq!(stripe.secrets[0].reference, SecretRef::Env("STRIPE_NEW".to_owned()));
     assert_eq!(stripe.secrets[0].validity, Validity::default());
-    assert_eq!(stripe.secrets[0].place, Place { line: 38, column: 5, path: "sources.stripe.secrets[0]".to_owned() });
-    assert_eq!(stripe.secrets[1].validity.not_after, crate::Timestamp::parse_rfc3339("2026-11-30T23:00:00Z"));
+    assert_eq!(
+        stripe.secrets[0].place,
+        Place { line: 40, column: 5, path: "sources.stripe.secrets[0]".to_owned() }
+    );
+    assert_eq!(
+        stripe.secrets[1].validity.not_after,
+        crate::Timestamp::parse_rfc3339("2026-11-30T23:00:00Z")
+    );
     assert_eq!(rules.destination.as_ref().unwrap().as_str(), "app");
     let time = rules.scheme.time.as_ref().unwrap();
-    assert_eq!((time.past, time.future), (Duration::from_secs(600), Duration::from_secs(600)));
+    assert_eq!((time.past, time.future), (Duration::from_mins(10), Duration::from_mins(10)));
     assert_eq!(rules.identity, IdentityRule::Body(Pointer::parse("/id").unwrap()));
     assert_eq!(rules.event_type, EventTypeRule::Body(Pointer::parse("/type").unwrap()));
     assert_eq!(rules.types.as_ref().unwrap().len(), 2);
@@ -877,20 +919,31 @@ fn every_key_means_what_it_says() {
     assert_eq!(shop.rules.sender_id.as_ref().unwrap(), "x-shop-id");
     assert_eq!(scheme.header, "x-shop-signature");
     assert_eq!(scheme.format, Format::List { separator: ';', assign: ':' });
-    assert_eq!((&*scheme.versions[0].label, scheme.versions[0].algorithm), ("v2", Algorithm::HmacSha1));
+    assert_eq!(
+        (&*scheme.versions[0].label, scheme.versions[0].algorithm),
+        ("v2", Algorithm::HmacSha1)
+    );
     let time = scheme.time.as_ref().unwrap();
     assert_eq!((&time.place, time.unit), (&TimePlace::Element("t".into()), TimeUnit::Milliseconds));
 
     let scheme = &bell.rules.scheme;
     assert_eq!(scheme.format, Format::Single { prefix: "ed=".into() });
     assert_eq!(bell.rules.identity, IdentityRule::Body(Pointer::parse("/id").unwrap()));
-    assert_eq!(bell.rules.key_retention, Some(Duration::from_secs(30 * day + 600)), "keep and twice the tolerance");
+    assert_eq!(
+        bell.rules.key_retention,
+        Some(Duration::from_secs(30 * day + 600)),
+        "keep and twice the tolerance"
+    );
 
     let [app] = &destinations[..] else { panic!("one destination") };
     assert_eq!(app.url.to_string(), "https://app.example/webhooks/?tenant=1");
     assert_eq!(app.previous_secret, Some(SecretRef::Env("DELIVERY_SECRET_OLD".to_owned())));
     assert_eq!((app.timeout, app.concurrency), (Duration::from_secs(20), 4));
-    let retry = Retry { attempts_max: 3, first: Duration::from_millis(500), longest: Duration::from_secs(3600) };
+    let retry = Retry {
+        attempts_max: 3,
+        first: Duration::from_millis(500),
+        longest: Duration::from_hours(1),
+    };
     assert_eq!(app.retry, retry);
     assert_eq!(app.circuit, Circuit { failures: 3, open_for: Duration::from_secs(10) });
     assert!(!format!("{app:?}").contains("tenant"), "queries may hold tokens");
@@ -910,7 +963,8 @@ fn relative_paths_are_relative_to_the_file() {
 #[test]
 fn a_trial_takes_literal_secrets_and_warns_of_nothing() {
     let text = "[sources.a]\nprovider = 'github'\nsecret = '9f86d081884c7d659a2feaa0c55ad015'";
-    let (config, warnings) = Config::parse(text, Dialect::Dev, &mut |_| Err(String::new())).unwrap();
+    let (config, warnings) =
+        Config::parse(text, Dialect::Dev, &mut |_| Err(String::new())).unwrap();
     assert!(matches!(config.sources[0].secrets[0].reference, SecretRef::Literal(_)));
     assert_eq!(warnings, []);
     assert!(!format!("{config:?}").contains("9f86"));
@@ -920,33 +974,28 @@ fn a_trial_takes_literal_secrets_and_warns_of_nothing() {
 /// Whether a section of the reference is this table of a file: `sources.<name>.signature` is `sources.shop.signature`.
 fn is_below(pattern: &str, path: &[String]) -> bool {
     let steps: Vec<_> = pattern.split('.').filter(|step| !step.is_empty()).collect();
-    steps.len() == path.len() && steps.iter().zip(path).all(|(step, it)| *step == "<name>" || step == it)
+    steps.len() == path.len()
+        && steps.iter().zip(path).all(|(step, it)| *step == "<name>" || step == it)
 }
 
-fn tables<'t>(table: &'t DeTable<'t>, path: &[String], into: &mut Vec<(Vec<String>, &'t DeTable<'t>)>) {
+type Tables<'t> = Vec<(Vec<String>, &'t DeTable<'t>)>;
+
+fn tables<'t>(value: &'t DeValue<'t>, path: &[String], into: &mut Tables<'t>) {
+    for item in value.as_array().into_iter().flatten() {
+        tables(item.get_ref(), path, into);
+    }
+    let Some(table) = value.as_table() else { return };
     into.push((path.to_vec(), table));
     for (key, value) in table {
-        let path = [path, &[key.get_ref().clone().into_owned()]].concat();
-        match value.get_ref() {
-            DeValue::Table(table) => tables(table, &path, into),
-            DeValue::Array(items) => {
-                for item in items.iter().filter_map(|item| match item.get_ref() {
-                    DeValue::Table(table) => Some(table),
-                    _ => None,
-                }) {
-                    tables(item, &path, into);
-                }
-            }
-            _ => {}
-        }
+        tables(value.get_ref(), &[path, &[key.get_ref().clone().into_owned()]].concat(), into);
     }
 }
 
 #[test]
 fn every_key_is_tried_documented_and_in_the_schema() {
-    let full = DeTable::parse(FULL).unwrap();
+    let full = DeValue::Table(DeTable::parse(FULL).unwrap().into_inner());
     let mut written = Vec::new();
-    tables(full.get_ref(), &[], &mut written);
+    tables(&full, &[], &mut written);
     let (reference, schema) = (reference_markdown(), json_schema().to_string());
     for section in File::sections() {
         for key in &section.keys {
@@ -956,7 +1005,8 @@ fn every_key_is_tried_documented_and_in_the_schema() {
                 .any(|(path, table)| is_below(&section.path, path) && table.contains_key(key.name));
             assert!(is_tried, "{name} is not in full.toml");
             assert!(!key.doc.is_empty() && key.doc.ends_with('.'), "{name}: {}", key.doc);
-            let is_documented = section.path.is_empty() || reference.contains(&format!("| `{}` |", key.name));
+            let is_documented =
+                section.path.is_empty() || reference.contains(&format!("| `{}` |", key.name));
             assert!(is_documented, "{name}");
             let described = Json::from(key.doc.as_str()).to_string();
             assert!(schema.contains(&described), "{name} is not in the schema");
@@ -969,7 +1019,10 @@ fn renamed_keys_name_sections_that_there_are_and_no_key() {
     let sections = File::sections();
     for (path, key, _) in file::RENAMED {
         let pattern = path.replace('*', "<name>");
-        let section = sections.iter().find(|section| section.path == pattern).unwrap_or_else(|| panic!("{path}"));
+        let section = sections
+            .iter()
+            .find(|section| section.path == pattern)
+            .unwrap_or_else(|| panic!("{path}"));
         assert!(section.keys.iter().all(|known| known.name != *key), "{path}.{key} is a key");
     }
 }
@@ -989,9 +1042,13 @@ fn defaults_are_what_the_reference_says() {
     let check = |path: &str, defaults: &str| -> Config {
         let of = |section: &str| {
             let all = [required(section), if section == path { defaults } else { "" }];
-            format!("{{ {} }}", all.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", "))
+            format!(
+                "{{ {} }}",
+                all.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ")
+            )
         };
-        let [server, admin, store, limits, log] = ["server", "admin", "store", "limits", "log"].map(of);
+        let [server, admin, store, limits, log] =
+            ["server", "admin", "store", "limits", "log"].map(of);
         let circuit = of("destinations.<name>.circuit");
         let signature = of("sources.<name>.signature");
         good(&format!(
@@ -1009,7 +1066,12 @@ fn defaults_are_what_the_reference_says() {
             Absent::Required | Absent::Means(_) | Absent::Section => None,
         });
         for (key, value) in defaults {
-            assert!(jsonschema::is_valid(&key.schema, value), "{}.{} = {value}", section.path, key.name);
+            assert!(
+                jsonschema::is_valid(&key.schema, value),
+                "{}.{} = {value}",
+                section.path,
+                key.name
+            );
             let written = check(&section.path, &format!("{} = {value}", key.name));
             assert_eq!(format!("{written:?}"), plain, "{}.{} = {value}", section.path, key.name);
         }
@@ -1030,7 +1092,10 @@ fn the_schema_takes_what_is_right_and_refuses_unknown_keys() {
         }
     }
     fn table(table: &DeTable<'_>) -> Json {
-        table.iter().map(|(key, value)| (key.get_ref().clone().into_owned(), json(value.get_ref()))).collect()
+        table
+            .iter()
+            .map(|(key, value)| (key.get_ref().clone().into_owned(), json(value.get_ref())))
+            .collect()
     }
     let schema = jsonschema::validator_for(&json_schema()).unwrap();
     let is_valid = |text: &str| schema.is_valid(&table(DeTable::parse(text).unwrap().get_ref()));
@@ -1064,8 +1129,10 @@ fn a_secret_in_the_wrong_place_is_never_shown() {
         let values: Vec<_> = FULL.match_indices('"').map(|(at, _)| at).collect();
         for value in values.chunks(2) {
             let [start, end] = value else { panic!("quotes come in pairs") };
-            for canary in [canary.to_owned(), format!("env: {canary}"), format!("https://user:{canary}@a/")] {
-                let text = format!("{}{canary}{}", &FULL[..=*start], &FULL[*end..]);
+            for canary in
+                [canary.to_owned(), format!("env: {canary}"), format!("https://user:{canary}@a/")]
+            {
+                let text = format!("{}{canary}{}", part(0..start + 1), part(*end..FULL.len()));
                 let said = match parse(&text) {
                     Ok((_, warnings)) => warnings,
                     Err(all) => all,
@@ -1085,7 +1152,10 @@ fn is_sound(text: &str) {
                 assert!(warnings.iter().all(|it| it.severity == Severity::Warning));
             }
             Err(all) => {
-                assert!(all.iter().any(|it| it.severity == Severity::Error), "refused without a reason");
+                assert!(
+                    all.iter().any(|it| it.severity == Severity::Error),
+                    "refused without a reason"
+                );
                 assert!(all.iter().all(|it| it.line > 0 && it.column > 0));
                 assert!(all.is_sorted_by_key(|it| (it.line, it.column)));
             }
@@ -1106,7 +1176,7 @@ proptest! {
         from in 0..FULL.len(), len in 0..200_usize, put in "[-\"'{}\\[\\]=.,\n a-z0-9_é]{0,12}",
     ) {
         let (from, to) = (FULL.floor_char_boundary(from), FULL.floor_char_boundary(from + len));
-        is_sound(&format!("{}{put}{}", &FULL[..from], &FULL[to..]));
+        is_sound(&format!("{}{put}{}", part(0..from), part(to..FULL.len())));
     }
 
     #[test]

@@ -36,8 +36,9 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 fn text(number: u64, units: &[(&str, u64)]) -> String {
-    let largest = units.iter().rev().find(|(_, factor)| number >= *factor && number % factor == 0);
-    let (unit, factor) = largest.or(units.get(1)).copied().unwrap_or(("", 1));
+    let largest =
+        units.iter().rev().find(|(_, factor)| number >= *factor && number.is_multiple_of(*factor));
+    let (unit, factor) = largest.or_else(|| units.get(1)).copied().unwrap_or(("", 1));
     format!("{}{unit}", number / factor)
 }
 
@@ -55,7 +56,9 @@ mod tests {
         check("250ms", Some(250));
         check("10s", Some(10_000));
         check("30d", Some(30 * 86_400_000));
-        for text in ["", "10", "s", "1 s", "10 s", "1.5s", "-1s", "1h30m", "10S", "10sec", "+1s", "٣s"] {
+        for text in
+            ["", "10", "s", "1 s", "10 s", "1.5s", "-1s", "1h30m", "10S", "10sec", "+1s", "٣s"]
+        {
             check(text, None);
         }
         check("18446744073709551615d", None);

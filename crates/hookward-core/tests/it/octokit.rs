@@ -19,8 +19,91 @@ use crate::support::{NOW, admit, ask, installed, root, rules, source_of};
 
 const SECRET: &str = "c21acdf7adbdf2b9d9f1e2a66bd5a3c8";
 
-/// Payloads that GitHub sent and that the schemas of the same release refuse, and why. Exact: neither one more nor one less.
-const REFUSED_BY_SCHEMA: &[(&str, &str)] = &[];
+/// Payloads that the schemas of the same release refuse, by the reason. Exact: neither one more nor one less. All are the
+/// first example of their event, taken from GitHub's documentation as it once was; a second implementation (ajv) refuses
+/// the same ones.
+const REFUSED_BY_SCHEMA: &[(&str, &[&str])] = &[
+    (
+        "the repository lacks what GitHub added later and the schema requires: is_template, web_commit_signoff_required, \
+         topics, visibility, custom_properties",
+        &[
+            "000.branch_protection_rule.edited.json",
+            "005.check_run.created.json",
+            "014.check_suite.completed.json",
+            "029.commit_comment.created.json",
+            "034.create.json",
+            "039.delete.json",
+            "043.dependabot_alert.fixed.json",
+            "046.deploy_key.created.json",
+            "053.deployment_status.created.json",
+            "057.discussion.created.json",
+            "076.fork.json",
+            "081.gollum.json",
+            "142.member.added.json",
+            "151.merge_group.checks_requested.json",
+            "153.meta.deleted.json",
+            "155.milestone.created.json",
+            "169.package.published.json",
+            "172.page_build.json",
+            "179.project.created.json",
+            "182.project_card.created.json",
+            "191.project_column.created.json",
+            "202.public.json",
+            "243.pull_request_review_thread.resolved.json",
+            "246.push.json",
+            "266.repository_dispatch.on-demand-test.json",
+            "268.repository.publicized.json",
+            "281.repository_import.json",
+            "295.star.created.json",
+            "298.status.json",
+            "302.team.added_to_repository.json",
+            "308.team_add.json",
+            "311.watch.started.json",
+            "314.workflow_dispatch.json",
+        ],
+    ),
+    (
+        "so does the repository, and the event's own object lacks what was added later",
+        &[
+            "048.deployment.created.json",
+            "072.discussion_comment.created.json",
+            "094.issue_comment.created.json",
+            "103.issues.edited.json",
+            "132.label.deleted.json",
+            "175.ping.json",
+            "205.pull_request.opened.json",
+            "234.pull_request_review.submitted.json",
+            "238.pull_request_review_comment.created.json",
+            "316.workflow_job.in_progress.json",
+        ],
+    ),
+    (
+        "the event's own object lacks what was added later",
+        &[
+            "084.installation.deleted.json",
+            "091.installation_repositories.added.json",
+            "287.security_advisory.published.json",
+            "292.sponsorship.pending_tier_change.json",
+        ],
+    ),
+    (
+        "app.created_at is not in the format date-time: it has no offset",
+        &["012.check_run.rerequested.json", "013.check_run.rerequested.json"],
+    ),
+    (
+        "the alert has updated_at and fixed_at, which its schema excludes",
+        &["023.code_scanning_alert.reopened.json"],
+    ),
+    ("the release has no name and no body, which must be texts", &["253.release.published.json"]),
+    (
+        "the sender is not the one account that the schema allows",
+        &["283.repository_vulnerability_alert.create.json"],
+    ),
+    (
+        "the run has no conclusion, which a completed one must have",
+        &["324.workflow_run.completed.json"],
+    ),
+];
 
 struct Payload {
     file: String,
@@ -52,7 +135,11 @@ fn github() -> Source {
 fn headers(source: &Source, payload: &Payload) -> Vec<(String, String)> {
     let signed = source.scheme().sign("", Timestamp::from_secs(NOW), &payload.body).unwrap();
     let delivery = format!("72d3162e-cc78-11e3-81ab-{}", &payload.file[..3]);
-    let own = [("content-type", "application/json"), ("x-github-event", &payload.event), ("x-github-delivery", &delivery)];
+    let own = [
+        ("content-type", "application/json"),
+        ("x-github-event", &payload.event),
+        ("x-github-delivery", &delivery),
+    ];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     signed.into_iter().map(|(name, value)| (name.to_string(), value)).chain(own).collect()
 }
@@ -169,7 +256,11 @@ fn references(schema: &Value, found: &mut impl FnMut(&str)) {
     match schema {
         Value::Object(members) => {
             if let Some(Value::String(reference)) = members.get("$ref") {
-                found(reference.strip_prefix("#/definitions/").expect("a reference into the document"));
+                found(
+                    reference
+                        .strip_prefix("#/definitions/")
+                        .expect("a reference into the document"),
+                );
             }
             members.values().for_each(|member| references(member, found));
         }
@@ -208,23 +299,25 @@ fn recorded_payloads_match_the_published_schema_of_their_event() {
             intake => panic!("{}: {intake:?}", payload.file),
         }
     }
-    let listed: Vec<_> = REFUSED_BY_SCHEMA.iter().map(|(file, _)| *file).collect();
-    assert_eq!(refused, listed);
+    let mut listed: Vec<_> =
+        REFUSED_BY_SCHEMA.iter().flat_map(|(_, files)| *files).copied().collect();
+    listed.sort_unstable();
+    assert_eq!(refused, listed, "what is refused is not what is listed as refused");
 }
 
 #[test]
-fn a_payload_without_what_its_schema_requires_is_kept_as_a_dead_letter() {
+fn a_payload_that_breaks_its_schema_is_kept_as_a_dead_letter() {
     let payloads = payloads();
     let source = github_with_schemas(&payloads);
-    for payload in &payloads {
+    let mut broken = 0;
+    for payload in payloads {
         let mut value: Value = serde_json::from_slice(&payload.body).unwrap();
-        // The one property that the schemas of all events require.
-        if value.as_object_mut().unwrap().remove("sender").is_none() {
-            continue;
-        }
-        let body = serde_json::to_vec(&value).unwrap();
-        let changed = Payload { body, file: payload.file.clone(), event: payload.event.clone() };
-        let intake = deliver(&source, &changed).intake;
+        let Some(sender) = value.get_mut("sender") else { continue };
+        *sender = json!(7);
+        broken += 1;
+        let payload = Payload { body: serde_json::to_vec(&value).unwrap(), ..payload };
+        let intake = deliver(&source, &payload).intake;
         assert_eq!(intake, Intake::Quarantine(Quarantine::SchemaViolation), "{}", payload.file);
     }
+    assert!(broken >= 300, "only {broken} payloads have a sender");
 }

@@ -104,14 +104,13 @@ pub(crate) fn installed(path: &str) -> PathBuf {
 
 /// Starts a program, hands it `input` as JSON and reads its answer. One that hangs fails the test.
 pub(crate) fn ask<T: DeserializeOwned>(command: &mut Command, input: &impl Serialize) -> T {
-    const PATIENCE: Duration = Duration::from_secs(120);
+    const PATIENCE: Duration = Duration::from_mins(2);
     let input = serde_json::to_vec(input).unwrap();
     let name = format!("{command:?}");
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{name}: {error}; run ./scripts/test, which installs what it needs"));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(|error| {
+            panic!("{name}: {error}; run ./scripts/test, which installs what it needs")
+        });
     let mut stdin = child.stdin.take().expect("it is piped");
     let mut stdout = child.stdout.take().expect("it is piped");
     let (sender, answer) = mpsc::channel();

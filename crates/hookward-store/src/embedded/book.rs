@@ -148,9 +148,17 @@ impl Book {
         }
         match record.verdict {
             Verdict::Done => self.rest(record.event, facts, progress, State::Done, None),
-            Verdict::Again(due_at) => self.set_pending(record.event, Pending::new(facts, progress, due_at)),
+            Verdict::Again(due_at) => {
+                self.set_pending(record.event, Pending::new(facts, progress, due_at))
+            }
             Verdict::Dead => {
-                self.rest(record.event, facts, progress, State::Dead, Some(DeadReason::Undeliverable));
+                self.rest(
+                    record.event,
+                    facts,
+                    progress,
+                    State::Dead,
+                    Some(DeadReason::Undeliverable),
+                );
             }
         }
     }
@@ -177,24 +185,22 @@ impl Book {
         }
     }
 
-    /// Leases what is due of these sources, and says when more will be.
-    pub(crate) fn lease(
-        &mut self,
+    /// The events of these sources that may be leased, oldest due first, and when the next one may be.
+    pub(crate) fn due(
+        &self,
         sources: &[SourceName],
         now: Timestamp,
-        until: Timestamp,
         limit: usize,
-        mut token: impl FnMut() -> u64,
-    ) -> (Vec<Granted>, Option<Timestamp>) {
+    ) -> (Vec<Place>, Option<Timestamp>) {
         let asked: BTreeSet<_> = sources.iter().collect();
         let agendas = asked.into_iter().filter_map(|source| self.agenda.get(source));
-        let mut waiting: Vec<_> = agendas.flat_map(|agenda| agenda.iter().take(limit.saturating_add(1))).copied().collect();
+        let enough = limit.saturating_add(1);
+        let mut waiting: Vec<_> =
+            agendas.flat_map(|agenda| agenda.iter().take(enough)).copied().collect();
         waiting.sort_unstable();
         let due = waiting.iter().take_while(|(at, _)| *at <= now).count().min(limit);
         let next_due = waiting.get(due).map(|(at, _)| *at);
-        waiting.truncate(due);
-        let granted = waiting.into_iter().filter_map(|(_, place)| self.grant(place, until, token()));
-        (granted.collect(), next_due)
+        (waiting.into_iter().take(due).map(|(_, place)| place).collect(), next_due)
     }
 
     /// Leases one event to a caller of its own.
@@ -261,11 +267,14 @@ impl Book {
     pub(crate) fn places(&self, query: &Query, state: State, before: Place) -> Vec<Place> {
         let wanted = |facts: &Facts| query.matches_facts(&facts.source, facts.received_at);
         if state == State::Pending {
-            let pending = self.pending.range(..before).rev().filter(|(_, pending)| wanted(&pending.facts));
+            let pending =
+                self.pending.range(..before).rev().filter(|(_, pending)| wanted(&pending.facts));
             return pending.map(|(place, _)| *place).take(query.limit).collect();
         }
         let resting = self.resting.range(..before).rev().filter(|(_, resting)| {
-            resting.state == state && resting.facts.body_expires_at > self.expired_at && wanted(&resting.facts)
+            resting.state == state
+                && resting.facts.body_expires_at > self.expired_at
+                && wanted(&resting.facts)
         });
         resting.map(|(place, _)| *place).take(query.limit).collect()
     }
@@ -282,12 +291,15 @@ impl Book {
         let first = Place { segment, offset: 0 };
         let kept = self.resting.split_off(&first);
         let forgotten = std::mem::replace(&mut self.resting, kept);
-        self.dead -= forgotten.values().filter(|resting| resting.state == State::Dead).count() as u64;
+        self.dead -=
+            forgotten.values().filter(|resting| resting.state == State::Dead).count() as u64;
     }
 
     /// Counts, given how many events the log holds.
     pub(crate) fn counts(&self, events: u64) -> Counts {
-        let expired = |resting: &&Resting| resting.state == State::Dead && resting.facts.body_expires_at <= self.expired_at;
+        let expired = |resting: &&Resting| {
+            resting.state == State::Dead && resting.facts.body_expires_at <= self.expired_at
+        };
         let dead_and_expired = self.resting.values().filter(expired).count() as u64;
         let pending = self.pending.len() as u64;
         Counts {
@@ -301,7 +313,13 @@ impl Book {
     }
 
     /// Takes over what a snapshot says of an event.
-    pub(crate) fn restore_pending(&mut self, place: Place, facts: Facts, progress: Progress, due_at: Timestamp) {
+    pub(crate) fn restore_pending(
+        &mut self,
+        place: Place,
+        facts: Facts,
+        progress: Progress,
+        due_at: Timestamp,
+    ) {
         self.set_pending(place, Pending::new(facts, progress, due_at));
     }
 
@@ -321,7 +339,14 @@ impl Book {
         self.pending.insert(place, pending);
     }
 
-    fn rest(&mut self, place: Place, facts: Facts, progress: Progress, state: State, dead: Option<DeadReason>) {
+    fn rest(
+        &mut self,
+        place: Place,
+        facts: Facts,
+        progress: Progress,
+        state: State,
+        dead: Option<DeadReason>,
+    ) {
         self.take(place);
         // A dead letter is looked for, so it is at hand even where it is the natural end.
         if state == State::Dead || !facts.ended_as(state, progress) {

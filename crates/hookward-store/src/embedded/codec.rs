@@ -95,6 +95,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A length within a segment or a file of ours, none of which reaches 4 GiB.
+pub(crate) fn len_u32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
 /// The other way: values onto the end of bytes.
 pub(crate) trait Put {
     fn put(&mut self, bytes: &[u8]);

@@ -39,13 +39,29 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 /// The file whose lock says that a process owns the directory.
 const LOCK: &str = "LOCK";
 
-/// A directory of the operating system, owned by this process until it is dropped.
+/// Makes the directory if there is none and takes its lock, which lasts until the file is dropped.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Directory { path: path.into(), source };
+    fs::create_dir_all(path).map_err(failed)?;
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(LOCK))
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.into() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// A directory of the operating system.
 #[derive(Debug)]
 pub struct RealDisk {
     path: PathBuf,
     directory: File,
     open: Mutex<HashMap<String, OpenFile>>,
-    _lock: File,
 }
 
 #[derive(Clone, Debug)]
@@ -59,18 +75,11 @@ struct OpenFile {
 const OPEN_FILES_MAX: usize = 128;
 
 impl RealDisk {
-    /// Makes the directory if there is none, and takes its lock.
+    /// A directory that exists, and that no other process changes.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Directory { path: path.into(), source };
-        fs::create_dir_all(path).map_err(failed)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.into() }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        let directory = File::open(path).map_err(failed)?;
-        Ok(Self { path: path.into(), directory, open: Mutex::default(), _lock: lock })
+        let directory = File::open(path)
+            .map_err(|source| OpenError::Directory { path: path.into(), source })?;
+        Ok(Self { path: path.into(), directory, open: Mutex::default() })
     }
 
     fn opened(&self) -> MutexGuard<'_, HashMap<String, OpenFile>> {
@@ -86,13 +95,19 @@ impl RealDisk {
         let existing = OpenOptions::new().read(true).write(true).open(&path);
         let opened = match existing {
             Err(error) if error.kind() == ErrorKind::NotFound && create => {
-                let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+                let made = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(&path)?;
                 OpenFile { file: Arc::new(made), new: true }
             }
             other => OpenFile { file: Arc::new(other?), new: false },
         };
         if open.len() >= OPEN_FILES_MAX
-            && let Some(spare) = open.iter().find(|(_, file)| !file.new).map(|(name, _)| name.clone())
+            && let Some(spare) =
+                open.iter().find(|(_, file)| !file.new).map(|(name, _)| name.clone())
         {
             open.remove(&spare);
         }
@@ -108,7 +123,9 @@ impl Disk for RealDisk {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             match entry.metadata() {
-                Ok(metadata) if metadata.is_file() && name != LOCK => files.push((name, metadata.len())),
+                Ok(metadata) if metadata.is_file() && name != LOCK => {
+                    files.push((name, metadata.len()))
+                }
                 Ok(_) => {}
                 // Removed since the directory was read.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

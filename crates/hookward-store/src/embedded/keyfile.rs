@@ -8,7 +8,7 @@ use std::io;
 use hookward_core::{EventKey, Timestamp};
 
 use super::{
-    codec::{Put, Reader},
+    codec::{Put, Reader, len_u32},
     disk::Disk,
     segment::ReadError,
 };
@@ -40,7 +40,6 @@ const SALTS: [u32; 8] = [
 #[derive(Debug)]
 pub(crate) struct KeyFile {
     pub(crate) name: String,
-    pub(crate) segment: u32,
     pub(crate) count: usize,
     pub(crate) terms: Terms,
     /// What its writer put beside the entries.
@@ -112,7 +111,9 @@ impl KeyFile {
         for (number, page) in (0..).zip(pages) {
             let start = bytes.len();
             bytes.put_u32(0);
-            page.iter().for_each(|entry| bytes.put(entry));
+            for entry in page {
+                bytes.put(entry);
+            }
             let crc = page_crc(number, bytes.get(start + 4..).unwrap_or_default());
             if let Some(field) = bytes.get_mut(start..start + 4) {
                 field.copy_from_slice(&crc.to_le_bytes());
@@ -125,7 +126,6 @@ impl KeyFile {
         disk.rename(&temporary, name)?;
         Ok(Self {
             name: name.to_owned(),
-            segment,
             count: sorted.len(),
             terms,
             extra: extra.into(),
@@ -138,14 +138,16 @@ impl KeyFile {
 
     /// Reads what stays in memory. [`ReadError::Damaged`] when the file is not whole.
     pub(crate) fn open(disk: &dyn Disk, name: &str, segment: u32) -> Result<Self, ReadError> {
-        let damaged = || ReadError::Damaged(format!("{name}: not the key file of segment {segment}"));
+        let damaged =
+            || ReadError::Damaged(format!("{name}: not the key file of segment {segment}"));
         let mut bytes = vec![0; HEADER_BYTES];
         if disk.read(name, 0, &mut bytes)? < HEADER_BYTES {
             return Err(damaged());
         }
         let head = Head::read(&bytes).filter(|head| head.segment == segment).ok_or_else(damaged)?;
         // A damaged header must not ask for memory: no more than the file has.
-        let size = disk.files()?.into_iter().find(|(file, _)| file == name).map_or(0, |(_, size)| size);
+        let size =
+            disk.files()?.into_iter().find(|(file, _)| file == name).map_or(0, |(_, size)| size);
         let len = head.head_len().filter(|len| *len as u64 <= size).ok_or_else(damaged)?;
         bytes.resize(len, 0);
         if disk.read(name, 0, &mut bytes)? < len {
@@ -158,20 +160,28 @@ impl KeyFile {
     pub(crate) fn may_hold(&self, key: EventKey) -> bool {
         let blocks = self.filter.len() / BLOCK_BYTES;
         let (block, bits) = filter_bits(key.as_bytes(), blocks);
-        let Some(words) = self.filter.get(block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES) else { return false };
+        let Some(words) = self.filter.get(block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES) else {
+            return false;
+        };
         words.chunks_exact(4).zip(bits).all(|(word, bit)| {
             word.first_chunk().is_some_and(|word| u32::from_le_bytes(*word) & bit != 0)
         })
     }
 
     /// The last entry of the key.
-    pub(crate) fn find(&self, disk: &dyn Disk, key: EventKey) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(crate) fn find(
+        &self,
+        disk: &dyn Disk,
+        key: EventKey,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
         let wanted = u128::from_be_bytes(*key.as_bytes());
-        let Some(page) = self.fences.partition_point(|fence| *fence <= wanted).checked_sub(1) else {
+        let Some(page) = self.fences.partition_point(|fence| *fence <= wanted).checked_sub(1)
+        else {
             return Ok(None);
         };
         let entries = self.page(disk, page)?;
-        let last = entries.chunks_exact(self.entry_bytes).rfind(|entry| entry.starts_with(key.as_bytes()));
+        let last =
+            entries.chunks_exact(self.entry_bytes).rfind(|entry| entry.starts_with(key.as_bytes()));
         Ok(last.map(<[u8]>::to_vec))
     }
 
@@ -193,8 +203,11 @@ impl KeyFile {
         let read = disk.read(&self.name, at, &mut bytes)?;
         let entries = bytes.split_off(4);
         let crc = Reader::new(&bytes).u32();
-        if read < 4 + entries.len() || crc != Some(page_crc(number as u32, &entries)) {
-            return Err(ReadError::Damaged(format!("{}, byte {at}: the checksum of the page is wrong", self.name)));
+        if read < 4 + entries.len() || crc != Some(page_crc(len_u32(number), &entries)) {
+            return Err(ReadError::Damaged(format!(
+                "{}, byte {at}: the checksum of the page is wrong",
+                self.name
+            )));
         }
         Ok(entries)
     }
@@ -237,7 +250,11 @@ impl Head {
 
     fn head_len(&self) -> Option<usize> {
         let fences = self.fences.checked_mul(KEY_BYTES)?;
-        HEADER_BYTES.checked_add(self.extra_len)?.checked_add(self.filter_len)?.checked_add(fences)?.checked_add(4)
+        HEADER_BYTES
+            .checked_add(self.extra_len)?
+            .checked_add(self.filter_len)?
+            .checked_add(fences)?
+            .checked_add(4)
     }
 
     fn finish(self, name: &str, bytes: &[u8]) -> Option<KeyFile> {
@@ -249,13 +266,14 @@ impl Head {
         reader.bytes(HEADER_BYTES)?;
         Some(KeyFile {
             name: name.to_owned(),
-            segment: self.segment,
             count: self.count,
             terms: self.terms,
             extra: reader.bytes(self.extra_len)?.into(),
             entry_bytes: self.entry_bytes,
             filter: reader.bytes(self.filter_len)?.into(),
-            fences: (0..self.fences).map_while(|_| reader.array().map(u128::from_be_bytes)).collect(),
+            fences: (0..self.fences)
+                .map_while(|_| reader.array().map(u128::from_be_bytes))
+                .collect(),
             pages_at: bytes.len() as u64,
         })
     }
@@ -278,7 +296,11 @@ fn build_filter(entries: &[&[u8]]) -> Box<[u8]> {
     let mut filter = vec![0; blocks * BLOCK_BYTES];
     for key in entries.iter().filter_map(|entry| entry.first_chunk()) {
         let (block, bits) = filter_bits(key, blocks);
-        let words = filter.chunks_exact_mut(BLOCK_BYTES).nth(block).into_iter().flat_map(|b| b.chunks_exact_mut(4));
+        let words = filter
+            .chunks_exact_mut(BLOCK_BYTES)
+            .nth(block)
+            .into_iter()
+            .flat_map(|b| b.chunks_exact_mut(4));
         for (word, bit) in words.zip(bits) {
             if let Some(word) = word.first_chunk_mut() {
                 *word = (u32::from_le_bytes(*word) | bit).to_le_bytes();
@@ -292,7 +314,7 @@ fn build_filter(entries: &[&[u8]]) -> Box<[u8]> {
 fn filter_bits(key: &[u8; KEY_BYTES], blocks: usize) -> (usize, [u32; 8]) {
     let number = u128::from_be_bytes(*key);
     let block = (((number & 0xffff_ffff) * blocks as u128) >> 32) as usize;
-    let low = (number >> 32) as u32;
+    let low = ((number >> 32) & 0xffff_ffff) as u32;
     (block, SALTS.map(|salt| 1 << (low.wrapping_mul(salt) >> 27)))
 }
 

@@ -6,12 +6,12 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use hookward_core::{ContentDigest, EventKey, EventParts, Intake, Timestamp};
+use hookward_core::{ContentDigest, EventKey, EventParts, Intake, SourceName, Timestamp};
 use tokio::sync::oneshot;
 
 use super::{
     Options,
-    book::{Book, Facts},
+    book::{Book, Facts, Granted},
     disk::Disk,
     keyfile::{KeyFile, Terms},
     record::{Encoded, Place},
@@ -55,6 +55,11 @@ pub(crate) struct State {
     pub(crate) wake_at: usize,
     /// The place of the next submission.
     pub(crate) tail: Place,
+    /// The size of the tail's segment, and of those after it.
+    tail_bytes: u32,
+    segment_bytes: u32,
+    /// Everything before it is durable.
+    pub(crate) durable: Place,
     pub(crate) spare: Spare,
     pub(crate) waiting_for_room: Vec<oneshot::Sender<()>>,
     /// Sealed segments without a key file yet.
@@ -221,10 +226,19 @@ impl Log {
         if (urgent && state.urgent >= state.wake_at) || (!urgent && state.queue.len() == 1) {
             self.work.notify_one();
         }
-        if state.tail.offset > self.options.segment_bytes / 2 && matches!(state.spare, Spare::Missing) {
+        if state.tail.offset > self.options.segment_bytes / 2
+            && matches!(state.spare, Spare::Missing)
+        {
             state.spare = Spare::Wanted;
             self.chores.notify_one();
         }
+    }
+
+    /// What to say when the writer went away without an answer.
+    pub(crate) fn broken(&self) -> StoreError {
+        let gone =
+            || StoreError::Unavailable(Arc::new(io::Error::other("the log's writer has stopped")));
+        self.state().failure.as_ref().map_or_else(gone, Failure::error)
     }
 
     /// Remembers damage that was met while reading, for [`health`](crate::Store::health) to tell.
@@ -252,8 +266,11 @@ impl State {
         segments: BTreeMap<u32, Held>,
         retired: BTreeMap<u32, Arc<KeyFile>>,
         tail: Place,
+        segment_bytes: u32,
         generation: u32,
     ) -> Self {
+        let tail_bytes =
+            segments.last_key_value().map_or(segment_bytes, |(_, held)| held.segment.header.bytes);
         let mut state = Self {
             book,
             in_flight: HashMap::new(),
@@ -265,6 +282,9 @@ impl State {
             urgent: 0,
             wake_at: 1,
             tail,
+            tail_bytes,
+            segment_bytes,
+            durable: tail,
             spare: Spare::Missing,
             waiting_for_room: Vec::new(),
             unindexed: Vec::new(),
@@ -279,8 +299,8 @@ impl State {
     }
 
     /// Takes the place for a record of this length. `None` when it must wait for the next segment.
-    pub(crate) fn reserve(&mut self, len: usize, segment_bytes: u32) -> Option<Place> {
-        let fits = self.tail.offset as usize + len + seal_bytes() <= segment_bytes as usize;
+    pub(crate) fn reserve(&mut self, len: usize) -> Option<Place> {
+        let fits = self.tail.offset as usize + len + seal_bytes() <= self.tail_bytes as usize;
         if !fits {
             self.move_on()?;
         }
@@ -295,6 +315,7 @@ impl State {
             return None;
         }
         self.spare = Spare::Missing;
+        self.tail_bytes = self.segment_bytes;
         self.tail = Place { segment: self.tail.segment + 1, offset: SEGMENT_HEADER_BYTES };
         Some(self.tail)
     }
@@ -336,6 +357,22 @@ impl State {
         self.shelves = logs.chain(retired).collect();
     }
 
+    /// Leases what is due of these sources.
+    pub(crate) fn lease(
+        &mut self,
+        sources: &[SourceName],
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> (Vec<Granted>, Option<Timestamp>) {
+        let (due, next_due) = self.book.due(sources, now, limit);
+        let granted = due.into_iter().filter_map(|place| {
+            let token = self.token();
+            self.book.grant(place, until, token)
+        });
+        (granted.collect(), next_due)
+    }
+
     /// A kept event is durable: from now on it is found, and leased.
     pub(crate) fn keep(&mut self, place: Place, admission: &Admission) -> Option<Lease> {
         let event = &admission.event;
@@ -363,9 +400,9 @@ impl State {
     pub(crate) fn open_key(&self, key: EventKey) -> Option<(Place, &KeyEntry)> {
         let (number, held) = self.segments.last_key_value()?;
         match &held.keys {
-            Keys::Memory(keys) => {
-                keys.get(&key).map(|entry| (Place { segment: *number, offset: entry.offset }, entry))
-            }
+            Keys::Memory(keys) => keys
+                .get(&key)
+                .map(|entry| (Place { segment: *number, offset: entry.offset }, entry)),
             Keys::File(_) => None,
         }
     }
@@ -382,7 +419,12 @@ impl State {
 impl Held {
     /// A segment without events.
     pub(crate) fn new(segment: Segment) -> Self {
-        Self { segment: Arc::new(segment), keys: Keys::Memory(Arc::default()), events: 0, terms: Terms::NONE }
+        Self {
+            segment: Arc::new(segment),
+            keys: Keys::Memory(Arc::default()),
+            events: 0,
+            terms: Terms::NONE,
+        }
     }
 
     pub(crate) fn add(&mut self, offset: u32, content: ContentDigest, facts: Facts) {

@@ -51,11 +51,12 @@ impl Place {
         }
     }
 
-    fn read_option(reader: &mut Reader<'_>) -> Option<Option<Self>> {
-        match reader.varint_u32()? {
-            0 => Some(None),
-            segment => Some(Some(Self { segment, offset: reader.varint_u32()? })),
+    fn read_option(reader: &mut Reader<'_>, place: &mut Option<Self>) -> Option<()> {
+        let segment = reader.varint_u32()?;
+        if segment != 0 {
+            *place = Some(Self { segment, offset: reader.varint_u32()? });
         }
+        Some(())
     }
 }
 
@@ -114,7 +115,13 @@ impl Header {
         if reader.u8()? != VERSION {
             return None;
         }
-        Some(Self { crc, kind, meta_len: reader.u16()?, body_len: reader.u32()?, group: reader.u32()? })
+        Some(Self {
+            crc,
+            kind,
+            meta_len: reader.u16()?,
+            body_len: reader.u32()?,
+            group: reader.u32()?,
+        })
     }
 
     /// Header and what the record says, without its body.
@@ -182,7 +189,8 @@ impl Encoded {
 
 /// What a checksum is mixed with, so that bytes of another place or of another segment prove nothing here.
 const fn place_mask(salt: u64, offset: u32) -> u32 {
-    let mixed = (salt ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let mixed = (salt ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_mul(0xd6e8_feb8_6659_fd93);
     (mixed >> 32) as u32
 }
 
@@ -257,7 +265,8 @@ pub(crate) mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let whole = Header::read(&flipped).is_some_and(|header| head_is_whole(&header, &flipped, 3, 32));
+            let whole = Header::read(&flipped)
+                .is_some_and(|header| head_is_whole(&header, &flipped, 3, 32));
             assert!(!whole, "bit {bit}");
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    codec::{Put, Reader},
+    codec::{Put, Reader, len_u32},
     disk::Disk,
     record::{HEADER_BYTES, Header, Kind, Place, Record, head_is_whole, split_meta},
 };
@@ -92,14 +92,25 @@ impl Segment {
         let read = disk.read(&name, 0, &mut bytes)?;
         match SegmentHeader::read(bytes.get(..read).unwrap_or_default()) {
             Some(header) if header.number == number => Ok(Self { name, header }),
-            Some(header) => Err(ReadError::Damaged(format!("{name} is segment {} by its header", header.number))),
-            None => Err(ReadError::Damaged(format!("{name}: bytes 0 to 32 are not the header of a segment"))),
+            Some(header) => Err(ReadError::Damaged(format!(
+                "{name} is segment {} by its header",
+                header.number
+            ))),
+            None => Err(ReadError::Damaged(format!(
+                "{name}: bytes 0 to 32 are not the header of a segment"
+            ))),
         }
     }
 
     /// The record at a place, with its body if it is wanted.
-    pub(crate) fn read(&self, disk: &dyn Disk, offset: u32, body: bool) -> Result<Whole, ReadError> {
-        let damaged = |what: &str| ReadError::Damaged(format!("{}, byte {offset}: {what}", self.name));
+    pub(crate) fn read(
+        &self,
+        disk: &dyn Disk,
+        offset: u32,
+        body: bool,
+    ) -> Result<Whole, ReadError> {
+        let damaged =
+            |what: &str| ReadError::Damaged(format!("{}, byte {offset}: {what}", self.name));
         let mut bytes = vec![0; HEAD_BYTES_GUESS];
         let read = disk.read(&self.name, offset.into(), &mut bytes)?;
         bytes.truncate(read);
@@ -144,7 +155,7 @@ pub(crate) struct Scan<'a> {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// A whole record, and where the next one would be.
-    Record { record: Record, stored_len: usize, next: u32 },
+    Record { record: Record, next: u32 },
     /// No record, and nothing but zeros behind it.
     End,
     /// Neither.
@@ -165,7 +176,11 @@ impl<'a> Scan<'a> {
         let (salt, limit) = (self.segment.header.salt, self.segment.header.bytes);
         let bytes = self.bytes(offset, HEADER_BYTES)?;
         let Some(header) = Header::read(bytes) else {
-            return Ok(if self.last_byte(offset)?.is_none() { Step::End } else { Step::Bad("no record") });
+            return Ok(if self.last_byte(offset)?.is_none() {
+                Step::End
+            } else {
+                Step::Bad("no record")
+            });
         };
         let Some(next) = end_of(&header, offset).filter(|next| *next <= limit) else {
             return Ok(Step::Bad("a record longer than the segment"));
@@ -176,11 +191,13 @@ impl<'a> Scan<'a> {
         }
         let body = bytes.get(header.head_len()..).unwrap_or_default();
         if let Some((meta, body_crc)) = split_meta(&header, bytes) {
-            if body_crc.is_some_and(|crc| crc != crc32fast::hash(body)) || body.len() != header.body_len as usize {
+            if body_crc.is_some_and(|crc| crc != crc32fast::hash(body))
+                || body.len() != header.body_len as usize
+            {
                 return Ok(Step::Bad("the checksum of the body is wrong"));
             }
             if let Some(record) = Record::read(header.kind, meta) {
-                return Ok(Step::Record { record, stored_len: header.body_len as usize, next });
+                return Ok(Step::Record { record, next });
             }
         }
         Ok(Step::Bad("the record is not one of this version"))
@@ -196,7 +213,9 @@ impl<'a> Scan<'a> {
         while let Some(found) = self.next_plausible(at + 1)? {
             at = found;
             let header = Header::read(self.bytes(at, HEADER_BYTES)?);
-            let fits = |header: &Header| header.group <= at && end_of(header, at).is_some_and(|end| end <= limit);
+            let fits = |header: &Header| {
+                header.group <= at && end_of(header, at).is_some_and(|end| end <= limit)
+            };
             let Some(header) = header.filter(fits) else { continue };
             let head = self.bytes(at, header.head_len())?;
             if head_is_whole(&header, head, salt, at) {
@@ -213,16 +232,17 @@ impl<'a> Scan<'a> {
     /// The next offset where kind and version could be those of a record.
     fn next_plausible(&mut self, from: u32) -> io::Result<Option<u32>> {
         let mut at = from;
-        while at + (HEADER_BYTES as u32) <= self.segment.header.bytes {
+        while at + len_u32(HEADER_BYTES) <= self.segment.header.bytes {
             let bytes = self.bytes(at, WINDOW_BYTES)?;
             if bytes.len() < HEADER_BYTES {
                 return Ok(None);
             }
-            let plausible = |pair: &[u8]| matches!(pair, [kind, 1] if (1..=Kind::Seal as u8).contains(kind));
+            let plausible =
+                |pair: &[u8]| matches!(pair, [kind, 1] if (1..=Kind::Seal as u8).contains(kind));
             let pairs = bytes.get(4..).unwrap_or_default().windows(2);
             match pairs.take(bytes.len() - HEADER_BYTES + 1).position(plausible) {
-                Some(position) => return Ok(Some(at + position as u32)),
-                None => at += (bytes.len() - HEADER_BYTES + 1) as u32,
+                Some(position) => return Ok(Some(at + len_u32(position))),
+                None => at += len_u32(bytes.len() - HEADER_BYTES + 1),
             }
         }
         Ok(None)
@@ -238,18 +258,20 @@ impl<'a> Scan<'a> {
                 return Ok(last);
             }
             if let Some(position) = bytes.iter().rposition(|byte| *byte != 0) {
-                last = Some(at + position as u32);
+                last = Some(at + len_u32(position));
             }
-            at += bytes.len() as u32;
+            at += len_u32(bytes.len());
         }
     }
 
     /// Bytes from an offset on; fewer at the end of the segment.
     fn bytes(&mut self, offset: u32, len: usize) -> io::Result<&[u8]> {
         let have = self.window_at as usize..self.window_at as usize + self.window.len();
-        let wanted = offset as usize..(offset as usize + len).min(self.segment.header.bytes as usize);
+        let wanted =
+            offset as usize..(offset as usize + len).min(self.segment.header.bytes as usize);
         if wanted.start < have.start || wanted.end > have.end {
-            let end = (offset as usize + len.max(WINDOW_BYTES)).min(self.segment.header.bytes as usize);
+            let end =
+                (offset as usize + len.max(WINDOW_BYTES)).min(self.segment.header.bytes as usize);
             self.window.resize(end.saturating_sub(offset as usize), 0);
             let read = self.disk.read(&self.segment.name, offset.into(), &mut self.window)?;
             self.window.truncate(read);

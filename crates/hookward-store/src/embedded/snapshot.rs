@@ -95,11 +95,15 @@ pub(crate) fn write(
 /// Reads a snapshot into a book. `None` when there is none that is whole.
 pub(crate) fn read(disk: &dyn Disk, book: &mut Book) -> io::Result<Option<SnapshotHead>> {
     let files = disk.files()?;
-    let Some((_, size)) = files.into_iter().find(|(name, _)| name == SNAPSHOT) else { return Ok(None) };
+    let Some((_, size)) = files.into_iter().find(|(name, _)| name == SNAPSHOT) else {
+        return Ok(None);
+    };
     let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
     let read = disk.read(SNAPSHOT, 0, &mut bytes)?;
     bytes.truncate(read);
-    let whole = bytes.split_last_chunk().filter(|(body, crc)| crc32fast::hash(body) == u32::from_le_bytes(**crc));
+    let whole = bytes
+        .split_last_chunk()
+        .filter(|(body, crc)| crc32fast::hash(body) == u32::from_le_bytes(**crc));
     Ok(whole.and_then(|(body, _)| parse(&mut Reader::new(body), book)))
 }
 

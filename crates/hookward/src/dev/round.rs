@@ -158,8 +158,7 @@ impl<'r> Round<'r> {
         };
         let as_expected = answer.status == expected && delivered.is_none_or(|count| count == got);
         let became = format!("{became} (application has {got})");
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        Ok(Row { sent, answer: format!("{} {text}", answer.status.as_u16()), became, as_expected })
+        Ok(Row { sent, answer: shown(&answer), became, as_expected })
     }
 
     /// Five times what the source may send at a stroke, all valid.
@@ -219,4 +218,15 @@ fn signed(source: &Source, id: &str, at: Timestamp, body: &str) -> Result<Header
         );
     }
     Ok(headers)
+}
+
+/// A status, and the word that the answer's body has for it.
+fn shown(answer: &Answered) -> String {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let word = body.get("status").or_else(|| body.pointer("/error/code"));
+    format!(
+        "{} {}",
+        answer.status.as_u16(),
+        word.and_then(serde_json::Value::as_str).unwrap_or_default()
+    )
 }

@@ -9,8 +9,8 @@ use std::{
 use http::header;
 
 use super::{
-    At, Context, HeaderName, Limits, Path, SecretRef, Secrets, Slot, Spot, did_you_mean, file, networks, quoted,
-    similar,
+    At, Context, HeaderName, Limits, Path, Reported, SecretRef, Secrets, Slot, Spot, did_you_mean,
+    file, networks, quoted, similar,
 };
 use crate::{
     SourceName,
@@ -50,7 +50,9 @@ impl Sources<'_, '_> {
         let written = match written {
             Slot::Is(written) => written.value,
             // Who would have used what is not known, so nothing is said to be unused.
-            Slot::Wrong => return (vec![None], self.destinations.iter().map(|it| it.value.clone()).collect()),
+            Slot::Wrong => {
+                return (vec![None], self.destinations.iter().map(|it| it.value.clone()).collect());
+            }
             Slot::Absent => Vec::new(),
         };
         if written.is_empty() {
@@ -67,7 +69,10 @@ impl Sources<'_, '_> {
             let source = source.value;
             used.extend(source.destination.get().map(|destination| destination.value.clone()));
             let path = source.path.get().cloned();
-            let path = path.unwrap_or_else(|| At { value: format!("/hooks/{}", name.value), spot: name.spot.clone() });
+            let path = path.unwrap_or_else(|| At {
+                value: format!("/hooks/{}", name.value),
+                spot: name.spot.clone(),
+            });
             match paths.iter().find(|(taken, _)| *taken == path.value) {
                 Some((_, other)) => self.context.error_with_help(
                     &path.spot,
@@ -88,7 +93,12 @@ impl Sources<'_, '_> {
         (sources, used)
     }
 
-    fn source(&mut self, name: &At<String>, written: file::Source, path: &str) -> Option<SourceConfig> {
+    fn source(
+        &mut self,
+        name: &At<String>,
+        written: file::Source,
+        path: &str,
+    ) -> Option<SourceConfig> {
         let secrets = self.secrets(name, written.secret, written.secrets);
         let destination = self.destination(name, written.destination);
         let schemas = self.schemas(written.schema, written.schemas, written.additional.value);
@@ -123,7 +133,8 @@ impl Sources<'_, '_> {
             set_tolerance(&mut scheme, &tolerance, context);
         }
         let identity = written.id.ok().and_then(|id| identity(id, &scheme, context));
-        let event_type = written.r#type.ok().map(|place| event_type(place, &scheme, needs_type, context));
+        let event_type =
+            written.r#type.ok().map(|place| event_type(place, &scheme, needs_type, context));
         let signed_time = scheme.time.as_ref().map(|time| time.past.saturating_add(time.future));
         let keep = written.keep;
         let key_retention = match written.remember.get() {
@@ -146,9 +157,13 @@ impl Sources<'_, '_> {
             unknown_types: types.1,
             malformed: written.malformed.value,
             schemas,
-            expect: expect.into_iter().map(|(pointer, value)| (pointer.value, value.value)).collect(),
+            expect: expect
+                .into_iter()
+                .map(|(pointer, value)| (pointer.value, value.value))
+                .collect(),
             origin,
-            body_bytes_max: usize::try_from(written.body_max.value).unwrap_or(limits::BODY_BYTES_MAX),
+            body_bytes_max: usize::try_from(written.body_max.value)
+                .unwrap_or(limits::BODY_BYTES_MAX),
             body_timeout: written.body_timeout.value,
             budget,
             over_budget_status: written.over_budget.value,
@@ -156,7 +171,7 @@ impl Sources<'_, '_> {
             keep_headers,
             body_retention: keep.value,
             key_retention,
-            destination: destination?,
+            destination: destination.ok()?,
             scheme,
             ..base
         };
@@ -186,7 +201,11 @@ impl Sources<'_, '_> {
             (Slot::Is(one), Slot::Absent) => {
                 self.secrets.claim(&one, &owner, self.context);
                 let place = self.context.place(&one.spot);
-                return Some(vec![SecretConfig { reference: one.value, validity: Validity::default(), place }]);
+                return Some(vec![SecretConfig {
+                    reference: one.value,
+                    validity: Validity::default(),
+                    place,
+                }]);
             }
             (Slot::Is(one), Slot::Is(_) | Slot::Wrong) => {
                 self.context.error_with_help(
@@ -208,7 +227,9 @@ impl Sources<'_, '_> {
         let mut secrets: Vec<SecretConfig> = Vec::with_capacity(listed.value.len());
         for At { value, spot } in listed.value {
             let (reference, validity) = match value {
-                ShortOrLong::Short(reference) => (Some(At { value: reference, spot }), Validity::default()),
+                ShortOrLong::Short(reference) => {
+                    (Some(At { value: reference, spot }), Validity::default())
+                }
                 ShortOrLong::Long(secret) => {
                     let not_after = secret.not_after.get().map(|end| end.value);
                     let not_before = secret.not_before.get().map(|start| start.value);
@@ -226,7 +247,11 @@ impl Sources<'_, '_> {
             };
             let reference = reference?;
             if secrets.iter().any(|known| known.reference == reference.value) {
-                self.context.error_with_help(&reference.spot, "the same secret twice", "remove one of them");
+                self.context.error_with_help(
+                    &reference.spot,
+                    "the same secret twice",
+                    "remove one of them",
+                );
             }
             self.secrets.claim(&reference, &owner, self.context);
             let place = self.context.place(&reference.spot);
@@ -242,27 +267,33 @@ impl Sources<'_, '_> {
         Some(secrets)
     }
 
-    /// `Some(None)` when events are delivered nowhere.
-    fn destination(&mut self, source: &At<String>, written: Slot<String>) -> Option<Option<DestinationName>> {
+    /// `None` when events are delivered nowhere.
+    fn destination(
+        &mut self,
+        source: &At<String>,
+        written: Slot<String>,
+    ) -> Result<Option<DestinationName>, Reported> {
         let written = match written {
             Slot::Is(written) => written,
-            Slot::Wrong => return None,
+            Slot::Wrong => return Err(Reported),
             Slot::Absent => {
                 self.context.warning(
                     &source.spot,
                     "without `destination`, events are kept and never delivered",
                     "name a [destinations.<name>] if an application is to have them",
                 );
-                return Some(None);
+                return Ok(None);
             }
         };
         let known = || self.destinations.iter().map(|name| &*name.value);
         if known().any(|name| name == written.value) {
-            return DestinationName::parse(&written.value).ok().map(Some);
+            return DestinationName::parse(&written.value).map(Some).map_err(|_| Reported);
         }
         let help = match similar(&written.value, known()) {
             Some(meant) => did_you_mean(meant),
-            None if self.destinations.is_empty() => "add [destinations.app] with url and secret".to_owned(),
+            None if self.destinations.is_empty() => {
+                "add [destinations.app] with url and secret".to_owned()
+            }
             None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
         };
         self.context.error_with_help(
@@ -270,7 +301,7 @@ impl Sources<'_, '_> {
             format!("there is no destination {}", quoted(&written.value)),
             help,
         );
-        None
+        Err(Reported)
     }
 
     fn schemas(
@@ -289,7 +320,11 @@ impl Sources<'_, '_> {
                 Ok(text) => text,
                 Err(reason) => {
                     let help = "a path is relative to the folder of this file";
-                    self.context.error_with_help(&file.spot, format!("{shown} cannot be read: {reason}"), help);
+                    self.context.error_with_help(
+                        &file.spot,
+                        format!("{shown} cannot be read: {reason}"),
+                        help,
+                    );
                     return None;
                 }
             };
@@ -299,14 +334,17 @@ impl Sources<'_, '_> {
                     Some(schema)
                 }
                 Err(reason) => {
-                    self.context.error(&file.spot, format!("{shown} is no JSON Schema to use: {reason}"));
+                    self.context
+                        .error(&file.spot, format!("{shown} is no JSON Schema to use: {reason}"));
                     None
                 }
             }
         };
         let fallback = fallback.ok().and_then(|file| compile(&file));
         let by_type = by_type.value().unwrap_or_default();
-        let by_type = by_type.into_iter().filter_map(|(name, file)| Some((name.value.into(), compile(&file)?)));
+        let by_type = by_type
+            .into_iter()
+            .filter_map(|(name, file)| Some((name.value.into(), compile(&file)?)));
         let by_type = by_type.collect();
         Schemas { fallback, by_type }
     }
@@ -335,7 +373,9 @@ fn base(
             );
             None
         }
-        (Slot::Is(provider), Slot::Absent) => Some(SourceRules::of_provider(source, path, provider.value)),
+        (Slot::Is(provider), Slot::Absent) => {
+            Some(SourceRules::of_provider(source, path, provider.value))
+        }
         (Slot::Is(_) | Slot::Absent, Slot::Is(signature)) => {
             let scheme = signature::scheme(signature, context)?;
             let mut rules = SourceRules::with_defaults(source, path, scheme);
@@ -358,7 +398,11 @@ fn base(
     }
 }
 
-fn set_tolerance(scheme: &mut SchemeRules, tolerance: &At<std::time::Duration>, context: &mut Context<'_>) {
+fn set_tolerance(
+    scheme: &mut SchemeRules,
+    tolerance: &At<std::time::Duration>,
+    context: &mut Context<'_>,
+) {
     match &mut scheme.time {
         Some(time) => (time.past, time.future) = (tolerance.value, tolerance.value),
         None => context.error_with_help(
@@ -380,13 +424,22 @@ fn identity(id: At<Id>, scheme: &SchemeRules, context: &mut Context<'_>) -> Opti
                  of new ids",
                 scheme.covers()
             );
-            context.error_with_help(&id.spot, message, "use a pointer into the body such as \"/id\", or \"content\"");
+            context.error_with_help(
+                &id.spot,
+                message,
+                "use a pointer into the body such as \"/id\", or \"content\"",
+            );
             None
         }
     }
 }
 
-fn event_type(place: At<Type>, scheme: &SchemeRules, needed: bool, context: &mut Context<'_>) -> EventTypeRule {
+fn event_type(
+    place: At<Type>,
+    scheme: &SchemeRules,
+    needed: bool,
+    context: &mut Context<'_>,
+) -> EventTypeRule {
     match place.value {
         Type::Body(pointer) => EventTypeRule::Body(pointer),
         Type::Header(header) => {
@@ -431,9 +484,14 @@ fn types(
             if let Some(unknown) = &unknown
                 && unknown.value == UnknownTypes::Deliver
             {
-                context.warning(&unknown.spot, "this makes `types` have no effect", "remove one of them");
+                context.warning(
+                    &unknown.spot,
+                    "this makes `types` have no effect",
+                    "remove one of them",
+                );
             }
-            let names: BTreeSet<Box<str>> = types.value.iter().map(|name| name.value.as_str().into()).collect();
+            let names: BTreeSet<Box<str>> =
+                types.value.iter().map(|name| name.value.as_str().into()).collect();
             if let Some(name) = schemas.by_type.keys().find(|name| !names.contains(*name)) {
                 let message = format!("{} has a schema and is not among the types", quoted(name));
                 context.warning(&types.spot, message, "add it, or remove its schema");
@@ -455,11 +513,15 @@ fn types(
 fn budget(rate: Slot<Rate>, burst: Slot<u32>, context: &mut Context<'_>) -> Option<Budget> {
     match (rate, burst) {
         (Slot::Is(rate), burst) => {
-            let burst = burst.value().map_or(rate.value.count(), file::at_least_one);
+            let burst = burst.value().map_or_else(|| rate.value.count(), file::at_least_one);
             Some(Budget { rate: rate.value, burst })
         }
         (Slot::Absent, Slot::Is(burst)) => {
-            context.error_with_help(&burst.spot, "a burst of no budget", "add budget = \"500/s\", or remove it");
+            context.error_with_help(
+                &burst.spot,
+                "a burst of no budget",
+                "add budget = \"500/s\", or remove it",
+            );
             None
         }
         (Slot::Absent | Slot::Wrong, _) => None,
@@ -468,7 +530,11 @@ fn budget(rate: Slot<Rate>, burst: Slot<u32>, context: &mut Context<'_>) -> Opti
 
 fn is_field(pointer: &At<Pointer>, context: &mut Context<'_>) {
     if pointer.value.as_str().is_empty() {
-        context.error_with_help(&pointer.spot, "the empty pointer is the whole body", "point to a field, such as \"/livemode\"");
+        context.error_with_help(
+            &pointer.spot,
+            "the empty pointer is the whole body",
+            "point to a field, such as \"/livemode\"",
+        );
     }
 }
 
@@ -476,7 +542,10 @@ fn keep_headers(written: Slot<Vec<At<HeaderName>>>, context: &mut Context<'_>) -
     let mut keep: Vec<HeaderName> = Vec::new();
     for name in written.value().unwrap_or_default() {
         let text = name.value.as_str();
-        let why_not = if matches!(name.value, header::AUTHORIZATION | header::COOKIE | header::PROXY_AUTHORIZATION) {
+        let why_not = if matches!(
+            name.value,
+            header::AUTHORIZATION | header::COOKIE | header::PROXY_AUTHORIZATION
+        ) {
             Some("it holds a credential, which is not to be kept")
         } else if HOP_BY_HOP.contains(&text) {
             Some("it belongs to the sender's connection and means nothing on another one")
@@ -486,7 +555,9 @@ fn keep_headers(written: Slot<Vec<At<HeaderName>>>, context: &mut Context<'_>) -
             None
         };
         match why_not {
-            Some(why_not) => context.error_with_help(&name.spot, format!("{text}: {why_not}"), "remove it"),
+            Some(why_not) => {
+                context.error_with_help(&name.spot, format!("{text}: {why_not}"), "remove it");
+            }
             None if keep.contains(&name.value) => {}
             None => keep.push(name.value),
         }
@@ -495,6 +566,14 @@ fn keep_headers(written: Slot<Vec<At<HeaderName>>>, context: &mut Context<'_>) -
 }
 
 const HOP_BY_HOP: &[&str] = &[
-    "connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te", "trailer",
-    "transfer-encoding", "upgrade",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];

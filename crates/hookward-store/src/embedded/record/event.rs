@@ -1,7 +1,9 @@
 //! An event was kept.
 
 use bytes::Bytes;
-use hookward_core::{ContentDigest, EventKey, EventParts, Intake, Quarantine, SourceName, Timestamp};
+use hookward_core::{
+    ContentDigest, EventKey, EventParts, Intake, Quarantine, SourceName, Timestamp,
+};
 
 use super::{Encoded, Kind, Put, Reader};
 
@@ -78,8 +80,9 @@ impl EventRecord {
             _ => return None,
         };
         let source = SourceName::parse(reader.text()?).ok()?;
-        let event_type = read_label(reader)?;
-        let sender_id = read_label(reader)?;
+        let (mut event_type, mut sender_id) = (None, None);
+        read_label(reader, &mut event_type)?;
+        read_label(reader, &mut sender_id)?;
         let count = usize::try_from(reader.varint()?).ok()?;
         // A header takes two bytes at least, so a wrong count asks for no memory.
         let mut headers = Vec::with_capacity(count.min(reader.len() / 2));
@@ -115,7 +118,7 @@ impl EventRecord {
     }
 
     /// The event with its body; `None` when the stored bytes are not what they were.
-    pub(crate) fn with_body(mut self, stored: Vec<u8>) -> Option<EventParts> {
+    pub(crate) fn with_body(mut self, stored: Vec<u8>) -> Option<Self> {
         self.event.body = if !self.compressed {
             stored.into()
         } else if self.body_bytes <= BODY_BYTES_MAX {
@@ -127,7 +130,7 @@ impl EventRecord {
         } else {
             return None;
         };
-        Some(self.event)
+        Some(self)
     }
 }
 
@@ -175,11 +178,11 @@ fn put_label(out: &mut Vec<u8>, label: Option<&str>) {
     }
 }
 
-fn read_label(reader: &mut Reader<'_>) -> Option<Option<Box<str>>> {
-    match usize::try_from(reader.varint()?).ok()?.checked_sub(1) {
-        None => Some(None),
-        Some(len) => str::from_utf8(reader.bytes(len)?).ok().map(|label| Some(label.into())),
+fn read_label(reader: &mut Reader<'_>, label: &mut Option<Box<str>>) -> Option<()> {
+    if let Some(len) = usize::try_from(reader.varint()?).ok()?.checked_sub(1) {
+        *label = Some(str::from_utf8(reader.bytes(len)?).ok()?.into());
     }
+    Some(())
 }
 
 #[cfg(test)]
@@ -229,7 +232,7 @@ mod tests {
             let Record::Event(record) = record else { panic!("{record:?}") };
             let record = record.with_stored_len(stored.len());
             prop_assert_eq!(record.body_bytes, event.body.len());
-            prop_assert_eq!(record.with_body(stored), Some(event));
+            prop_assert_eq!(record.with_body(stored).map(|record| record.event), Some(event));
         }
     }
 }

@@ -26,12 +26,10 @@ impl Requeued {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            event: Place::read(reader)?,
-            previous: Place::read_option(reader)?,
-            replays: reader.varint_u32()?,
-            due_at: reader.time()?,
-        })
+        let event = Place::read(reader)?;
+        let mut previous = None;
+        Place::read_option(reader, &mut previous)?;
+        Some(Self { event, previous, replays: reader.varint_u32()?, due_at: reader.time()? })
     }
 }
 

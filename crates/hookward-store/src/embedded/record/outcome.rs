@@ -60,9 +60,12 @@ impl OutcomeRecord {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let event = Place::read(reader)?;
+        let mut previous = None;
+        Place::read_option(reader, &mut previous)?;
         Some(Self {
-            event: Place::read(reader)?,
-            previous: Place::read_option(reader)?,
+            event,
+            previous,
             verdict: match reader.u8()? {
                 1 => Verdict::Done,
                 2 => Verdict::Again(reader.time()?),

@@ -3,11 +3,17 @@
 use super::{At, Context, HeaderName, Slot, file};
 use crate::{
     limits,
-    scheme::{Algorithm, BadScheme, Format, KeyEncoding, SchemeRules, SignedTime, Template, TimePlace, Version},
+    scheme::{
+        Algorithm, BadScheme, Format, KeyEncoding, SchemeRules, SignedTime, Template, TimePlace,
+        Version,
+    },
 };
 
 /// The scheme; `None` when it makes none, which is reported.
-pub(super) fn scheme(written: At<file::Signature>, context: &mut Context<'_>) -> Option<SchemeRules> {
+pub(super) fn scheme(
+    written: At<file::Signature>,
+    context: &mut Context<'_>,
+) -> Option<SchemeRules> {
     let At { value: written, spot } = written;
     algorithm(&written, context);
     let content = content(&written.content, context);
@@ -29,7 +35,11 @@ pub(super) fn scheme(written: At<file::Signature>, context: &mut Context<'_>) ->
     ] {
         let Some(header) = header else { continue };
         if headers.contains(&header) {
-            context.error_with_help(at, format!("{header} is named twice"), "each part of a signature has a header of its own");
+            context.error_with_help(
+                at,
+                format!("{header} is named twice"),
+                "each part of a signature has a header of its own",
+            );
         }
         headers.push(header);
     }
@@ -55,15 +65,22 @@ pub(super) fn scheme(written: At<file::Signature>, context: &mut Context<'_>) ->
                 BadScheme::TimeNotSigned if rules.time.is_some() => {
                     (&written.content.spot, "add {timestamp} to `content`, or remove `timestamp`")
                 }
-                BadScheme::TimeNotSigned => {
-                    (&written.content.spot, "add timestamp = { header = \"…\" }, or remove {timestamp}")
-                }
+                BadScheme::TimeNotSigned => (
+                    &written.content.spot,
+                    "add timestamp = { header = \"…\" }, or remove {timestamp}",
+                ),
                 BadScheme::IdNotSigned if rules.id.is_some() => {
                     (&written.content.spot, "add {id} to `content`, or remove `id_header`")
                 }
-                BadScheme::IdNotSigned => (&written.content.spot, "add `id_header`, or remove {id}"),
-                BadScheme::TimeElementWithoutList => (&time_spot, "add list = { label = \"v1\" }, or name a header"),
-                BadScheme::NoVersion | BadScheme::Tolerance => (&spot, "see `hookward providers show hmac`"),
+                BadScheme::IdNotSigned => {
+                    (&written.content.spot, "add `id_header`, or remove {id}")
+                }
+                BadScheme::TimeElementWithoutList => {
+                    (&time_spot, "add list = { label = \"v1\" }, or name a header")
+                }
+                BadScheme::NoVersion | BadScheme::Tolerance => {
+                    (&spot, "see `hookward providers show hmac`")
+                }
             };
             context.error_with_help(at, wrong, help);
             None
@@ -84,11 +101,12 @@ fn algorithm(written: &file::Signature, context: &mut Context<'_>) {
             "SHA-1 is broken as a hash; as an HMAC it holds, and nobody should begin with it",
             "use hmac-sha256 as soon as the sender has it",
         ),
-        (Algorithm::Ed25519, _) if written.key.value == KeyEncoding::Utf8 => context.error_with_help(
-            spot,
-            "an Ed25519 public key is not text",
-            "add key = \"hex\" or key = \"base64\", as the sender shows it",
-        ),
+        (Algorithm::Ed25519, _) if written.key.value == KeyEncoding::Utf8 => context
+            .error_with_help(
+                spot,
+                "an Ed25519 public key is not text",
+                "add key = \"hex\" or key = \"base64\", as the sender shows it",
+            ),
         (Algorithm::HmacSha256 | Algorithm::HmacSha512 | Algorithm::Ed25519, _) => {}
     }
 }
@@ -113,7 +131,11 @@ fn content(written: &At<String>, context: &mut Context<'_>) -> Option<Template> 
 }
 
 /// The format, and the label of the signatures that count.
-fn format(prefix: Slot<String>, list: Slot<file::List>, context: &mut Context<'_>) -> Option<(Format, String)> {
+fn format(
+    prefix: Slot<String>,
+    list: Slot<file::List>,
+    context: &mut Context<'_>,
+) -> Option<(Format, String)> {
     match (prefix, list) {
         (Slot::Is(prefix), Slot::Is(_)) => {
             context.error_with_help(
@@ -144,7 +166,11 @@ fn format(prefix: Slot<String>, list: Slot<file::List>, context: &mut Context<'_
     }
 }
 
-fn signed_time(written: At<file::SignatureTime>, label: &str, context: &mut Context<'_>) -> Option<SignedTime> {
+fn signed_time(
+    written: At<file::SignatureTime>,
+    label: &str,
+    context: &mut Context<'_>,
+) -> Option<SignedTime> {
     let At { value: written, spot } = written;
     let place = match (written.header, written.label) {
         (Slot::Is(header), Slot::Absent) => TimePlace::Header(header.value),

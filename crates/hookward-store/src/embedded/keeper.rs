@@ -1,0 +1,176 @@
+//! The thread for what can wait: the next segment's file, key files of sealed segments, snapshots.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    io,
+    sync::{Arc, PoisonError},
+};
+
+use super::{
+    codec::Put,
+    disk::Disk,
+    keyfile::KeyFile,
+    log::{Failure, Keys, Log, Spare},
+    segment::SegmentHeader,
+    snapshot::{self, SnapshotHead},
+};
+
+/// Zeros written at a stroke.
+const ZEROS_BYTES: usize = 1024 * 1024;
+
+/// A snapshot is written when the log has grown by so many times the last one's size.
+const SNAPSHOT_GROWTH: u64 = 4;
+
+/// An entry of a segment's key file: the key, and where its event is.
+pub(crate) const INDEX_ENTRY_BYTES: usize = 20;
+
+/// The file that becomes this segment.
+pub(crate) fn spare_name(number: u32) -> String {
+    format!("{number:010}.spare")
+}
+
+/// The key file of a segment that has its bodies.
+pub(crate) fn index_name(number: u32) -> String {
+    format!("{number:010}.idx")
+}
+
+enum Chore {
+    Spare(u32),
+    Index(u32),
+}
+
+/// Does what is to be done until the writer has gone.
+pub(crate) fn run(log: &Log) {
+    let mut snapshot = SnapshotPace::default();
+    while let Some(chore) = next_chore(log) {
+        match chore {
+            Chore::Spare(number) => provide_spare(log, number),
+            Chore::Index(number) => {
+                let _housekeeping = log.housekeeping.lock().unwrap_or_else(PoisonError::into_inner);
+                match index(log, number).and_then(|()| snapshot.sealed(log)) {
+                    Ok(()) => {}
+                    // Both are derived from the log: without them the next opening takes longer.
+                    Err(error) => {
+                        tracing::warn!(error = %error, segment = number, "writing an index or snapshot failed")
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn next_chore(log: &Log) -> Option<Chore> {
+    let mut state = log.state();
+    loop {
+        let broken = matches!(state.failure, Some(Failure::Disk(_)));
+        if state.drained || broken {
+            return None;
+        }
+        if matches!(state.spare, Spare::Wanted) {
+            return Some(Chore::Spare(state.tail.segment + 1));
+        }
+        if let Some(number) = state.unindexed.pop() {
+            return Some(Chore::Index(number));
+        }
+        state = log.chores.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Makes the next segment's file, and tells whoever waits for room how that went.
+fn provide_spare(log: &Log, number: u32) {
+    let name = spare_name(number);
+    let made = make_segment(log.disk.as_ref(), &name, number, log.options.segment_bytes);
+    let spare = match made {
+        Ok(()) => Spare::Ready,
+        Err(error) => {
+            tracing::error!(error = %error, segment = number, "no room for the next segment of the log");
+            if let Err(error) = log.disk.remove(&name) {
+                tracing::debug!(error = %error, "nothing to remove");
+            }
+            Spare::Failed(Arc::new(error))
+        }
+    };
+    let mut state = log.state();
+    state.spare = spare;
+    let waiting = std::mem::take(&mut state.waiting_for_room);
+    drop(state);
+    drop(waiting);
+}
+
+/// Writes a whole segment of zeros behind its header, durably: later syncs overwrite and need not grow the file.
+pub(crate) fn make_segment(disk: &dyn Disk, name: &str, number: u32, bytes: u32) -> io::Result<()> {
+    // Unpredictable, so that no body can be made up that passes for records.
+    let salt = RandomState::new().hash_one(number);
+    let header = SegmentHeader { number, bytes, salt }.encode();
+    disk.write(name, 0, &header)?;
+    zero(disk, name, header.len() as u64, bytes.into())?;
+    disk.sync(name)
+}
+
+/// Writes zeros from one place of a file to another.
+pub(crate) fn zero(disk: &dyn Disk, name: &str, from: u64, to: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES];
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from(to - at).map_or(ZEROS_BYTES, |rest| rest.min(ZEROS_BYTES));
+        disk.write(name, at, zeros.get(..len).unwrap_or(&zeros))?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+/// Moves the keys of a sealed segment from memory to a file.
+fn index(log: &Log, number: u32) -> io::Result<()> {
+    let (keys, terms) = {
+        let state = log.state();
+        let Some(held) = state.segments.get(&number) else { return Ok(()) };
+        let Keys::Memory(keys) = &held.keys else { return Ok(()) };
+        (Arc::clone(keys), held.terms)
+    };
+    let mut entries = Vec::with_capacity(keys.len() * INDEX_ENTRY_BYTES);
+    for (key, entry) in keys.iter() {
+        entries.put(key.as_bytes());
+        entries.put_u32(entry.offset);
+    }
+    let name = index_name(number);
+    let file =
+        KeyFile::write(log.disk.as_ref(), &name, number, terms, &[], INDEX_ENTRY_BYTES, &entries)?;
+    let mut state = log.state();
+    if let Some(held) = state.segments.get_mut(&number) {
+        held.keys = Keys::File(Arc::new(file));
+    }
+    state.arrange();
+    Ok(())
+}
+
+/// When a snapshot is worth its writing.
+#[derive(Debug, Default)]
+struct SnapshotPace {
+    last_bytes: u64,
+    grown_bytes: u64,
+}
+
+impl SnapshotPace {
+    fn sealed(&mut self, log: &Log) -> io::Result<()> {
+        self.grown_bytes += u64::from(log.options.segment_bytes);
+        if self.grown_bytes >= self.last_bytes * SNAPSHOT_GROWTH {
+            self.last_bytes = write_snapshot(log)?;
+            self.grown_bytes = 0;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a snapshot of what is known now. Returns its size.
+pub(crate) fn write_snapshot(log: &Log) -> io::Result<u64> {
+    let head = {
+        let state = log.state();
+        SnapshotHead {
+            from_segment: state.segments.last_key_value().map_or(0, |(number, _)| *number),
+            generation: state.generation,
+            tail: state.durable,
+            expired_at: state.book.expired_at,
+        }
+    };
+    snapshot::write(log.disk.as_ref(), head, |look| look(&log.state().book))
+}

@@ -1,0 +1,259 @@
+//! The one thread that writes the log: many records, one write, one sync, then each caller its answer.
+
+use std::{
+    io,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    codec::len_u32,
+    keeper::spare_name,
+    log::{Failure, Held, Log, State, Submission, Then},
+    record::{Encoded, Place},
+    segment::{SEGMENT_HEADER_BYTES, Segment, log_name},
+};
+use crate::{Receipt, StoreError};
+
+/// How long outcomes wait for an append to share its sync: they are answered already.
+const SETTLE_DELAY: Duration = Duration::from_millis(5);
+
+/// Every so many groups it is tried again whether waiting pays.
+const PROBE_EVERY: u32 = 32;
+
+/// A wait pays when it brings at least so many records on average, in hundredths.
+const GAIN_MIN: usize = 50;
+
+/// The buffer of a group is given back when it grew beyond this.
+const BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Where the writer is.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Arc<Log>,
+    segment: Arc<Segment>,
+    offset: u32,
+    buffer: Vec<u8>,
+    delay: Delay,
+}
+
+/// Whether to wait for more records before a sync: learnt from what waiting brought.
+#[derive(Debug, Default)]
+struct Delay {
+    groups: u32,
+    last: usize,
+    /// Records that a wait brought on average, in hundredths.
+    gain: usize,
+}
+
+impl Writer {
+    pub(crate) fn new(log: Arc<Log>, segment: Arc<Segment>, offset: u32) -> Self {
+        Self { log, segment, offset, buffer: Vec::new(), delay: Delay::default() }
+    }
+
+    /// Writes until the store is closed or a write fails.
+    pub(crate) fn run(mut self) {
+        let log = Arc::clone(&self.log);
+        while let Some(batch) = self.next_batch() {
+            if let Err(error) = self.commit(batch) {
+                tracing::error!(error = %error, "writing the log failed; nothing is acknowledged until the store is reopened");
+                fail(&log, error);
+                break;
+            }
+        }
+        log.state().drained = true;
+        log.chores.notify_all();
+    }
+
+    /// What is to be written next, once it is time. `None` when the store is closed and all is written.
+    fn next_batch(&mut self) -> Option<Vec<Submission>> {
+        let log = Arc::clone(&self.log);
+        let mut state = log.state();
+        let mut waited = None;
+        loop {
+            if state.closing {
+                let rest = state.take_queue();
+                return (!rest.is_empty()).then_some(rest);
+            }
+            if state.urgent == 0 {
+                state.wake_at = 1;
+                if state.queue.is_empty() {
+                    state = log.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                } else {
+                    let (woken, timeout) = wait(&log, state, SETTLE_DELAY);
+                    state = woken;
+                    if timeout {
+                        break;
+                    }
+                }
+                continue;
+            }
+            let wanted = self.delay.wanted(state.urgent);
+            if waited.is_some() || state.urgent >= wanted {
+                break;
+            }
+            waited = Some(state.urgent);
+            state.wake_at = wanted;
+            state = wait(&log, state, log.options.commit_delay_max).0;
+        }
+        self.delay.learn(waited, state.urgent);
+        state.wake_at = usize::MAX;
+        Some(state.take_queue())
+    }
+
+    fn commit(&mut self, batch: Vec<Submission>) -> io::Result<()> {
+        let mut group = Vec::with_capacity(batch.len());
+        for mut submission in batch {
+            if submission.place.segment != self.segment.header.number {
+                self.flush(std::mem::take(&mut group))?;
+                self.move_on()?;
+            }
+            if let Some(record) = submission.record.take() {
+                let offset = self.offset + len_u32(self.buffer.len());
+                if offset != submission.place.offset {
+                    return Err(io::Error::other("a record is not where its caller was told"));
+                }
+                record.stamp(&mut self.buffer, self.segment.header.salt, offset, self.offset);
+            }
+            group.push(submission);
+        }
+        self.flush(group)
+    }
+
+    /// Makes a group durable and answers its callers.
+    fn flush(&mut self, group: Vec<Submission>) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            let result = self
+                .log
+                .disk
+                .write(&self.segment.name, self.offset.into(), &self.buffer)
+                .and_then(|()| self.log.disk.sync(&self.segment.name));
+            if let Err(error) = result {
+                fail_group(&self.log, group, error);
+                return Err(io::Error::other("see the first error"));
+            }
+            self.offset += len_u32(self.buffer.len());
+            self.buffer.clear();
+            self.buffer.shrink_to(BUFFER_BYTES_MAX);
+        }
+        let durable = Place { segment: self.segment.header.number, offset: self.offset };
+        applied(&self.log, group, durable);
+        Ok(())
+    }
+
+    /// Ends the segment and goes on in the next one, whose file waits already.
+    fn move_on(&mut self) -> io::Result<()> {
+        let disk = self.log.disk.as_ref();
+        let (ended, next) = (self.segment.header.number, self.segment.header.number + 1);
+        let mut seal = Vec::new();
+        Encoded::seal().stamp(&mut seal, self.segment.header.salt, self.offset, self.offset);
+        disk.write(&self.segment.name, self.offset.into(), &seal)?;
+        disk.sync(&self.segment.name)?;
+        disk.rename(&spare_name(next), &log_name(next))?;
+        let segment = Segment::open(disk, next).map_err(io::Error::other)?;
+
+        let held = Held::new(segment);
+        self.segment = Arc::clone(&held.segment);
+        self.offset = SEGMENT_HEADER_BYTES;
+        let mut state = self.log.state();
+        state.segments.insert(next, held);
+        state.unindexed.push(ended);
+        state.durable = Place { segment: next, offset: self.offset };
+        state.arrange();
+        drop(state);
+        self.log.chores.notify_one();
+        Ok(())
+    }
+}
+
+impl Delay {
+    /// At how many waiting records a group is complete, when so many wait already.
+    fn wanted(&self, waiting: usize) -> usize {
+        let probe = self.groups.is_multiple_of(PROBE_EVERY);
+        if self.gain >= GAIN_MIN || probe { self.last.max(waiting + 1) } else { waiting }
+    }
+
+    fn learn(&mut self, waited: Option<usize>, now: usize) {
+        self.groups = self.groups.wrapping_add(1);
+        self.last = now;
+        if let Some(before) = waited {
+            self.gain = (self.gain * 3 + (now - before) * 100) / 4;
+        }
+    }
+}
+
+fn wait<'a>(
+    log: &Log,
+    state: MutexGuard<'a, State>,
+    at_most: Duration,
+) -> (MutexGuard<'a, State>, bool) {
+    let (state, timeout) =
+        log.work.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner);
+    (state, timeout.timed_out())
+}
+
+enum Answer {
+    Plain(oneshot::Sender<Result<(), StoreError>>, Result<(), StoreError>),
+    Receipt(oneshot::Sender<Result<Receipt, StoreError>>, Result<Receipt, StoreError>),
+}
+
+impl Answer {
+    /// A caller that has gone away does not want it.
+    fn send(self) {
+        match self {
+            Self::Plain(caller, answer) => drop(caller.send(answer)),
+            Self::Receipt(caller, answer) => drop(caller.send(answer)),
+        }
+    }
+}
+
+/// The group is durable.
+fn applied(log: &Log, group: Vec<Submission>, durable: Place) {
+    let mut answers = Vec::with_capacity(group.len());
+    let mut followers = Vec::new();
+    let mut state = log.state();
+    state.durable = durable;
+    for submission in group {
+        match submission.then {
+            Then::Nothing => {}
+            Then::Answer(caller) => answers.push(Answer::Plain(caller, Ok(()))),
+            Then::Keep(admission) => {
+                let lease = state.keep(submission.place, &admission);
+                followers.extend(state.in_flight.remove(&admission.event.key));
+                answers.push(Answer::Receipt(admission.answer, Ok(Receipt::Kept { lease })));
+            }
+        }
+    }
+    drop(state);
+    answers.into_iter().for_each(Answer::send);
+    // Dropping them wakes whoever waited to see what becomes of the first append.
+    drop(followers);
+}
+
+/// The medium failed: nothing is acknowledged any more.
+fn fail(log: &Log, error: io::Error) {
+    fail_group(log, Vec::new(), error);
+}
+
+fn fail_group(log: &Log, group: Vec<Submission>, error: io::Error) {
+    let mut state = log.state();
+    let failure = match state.failure.take() {
+        Some(first @ Failure::Disk(_)) => first,
+        Some(Failure::Damaged(_)) | None => Failure::Disk(Arc::new(error)),
+    };
+    state.failure = Some(failure.clone());
+    let queue = state.take_queue();
+    let followers = std::mem::take(&mut state.in_flight);
+    let waiting = std::mem::take(&mut state.waiting_for_room);
+    drop(state);
+    for submission in group.into_iter().chain(queue) {
+        match submission.then {
+            Then::Nothing => {}
+            Then::Answer(caller) => Answer::Plain(caller, Err(failure.error())).send(),
+            Then::Keep(admission) => Answer::Receipt(admission.answer, Err(failure.error())).send(),
+        }
+    }
+    drop((followers, waiting));
+}
