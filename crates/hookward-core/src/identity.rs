@@ -37,7 +37,11 @@ impl<'a> Identity<'a> {
         match scalar {
             Scalar::Text(text) if !text.is_empty() => Some(Self::Text(text)),
             Scalar::Integer(digits) => Some(Self::Integer(digits)),
-            Scalar::Text(_) | Scalar::Number(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Container => None,
+            Scalar::Text(_)
+            | Scalar::Number(_)
+            | Scalar::Bool(_)
+            | Scalar::Null
+            | Scalar::Container => None,
         }
     }
 
@@ -127,7 +131,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_apart_is_no_identity() {
-        for scalar in [Scalar::Text(String::new().into()), Scalar::Bool(true), Scalar::Null, Scalar::Container] {
+        for scalar in [
+            Scalar::Text(String::new().into()),
+            Scalar::Bool(true),
+            Scalar::Null,
+            Scalar::Container,
+        ] {
             assert_eq!(Identity::from_scalar(&scalar), None, "{scalar:?}");
         }
     }

@@ -165,7 +165,11 @@ pub static PROVIDERS: &[Provider] = &[
         event_type: Place::Body("/event/type"),
         sender_id: None,
         forms: true,
-        challenge: Some(ChallengeRule { kind: "/type", is: "url_verification", echo: "/challenge" }),
+        challenge: Some(ChallengeRule {
+            kind: "/type",
+            is: "url_verification",
+            echo: "/challenge",
+        }),
         answer_secs: Some(3),
         retries: "3 times in about an hour",
         secret: "the app's signing secret",
@@ -212,7 +216,12 @@ mod tests {
         for provider in PROVIDERS {
             let rules = (provider.scheme)();
             assert_eq!(rules.check(), Ok(()), "{}", provider.name);
-            assert_eq!(PROVIDERS.iter().filter(|it| it.name == provider.name).count(), 1, "{} twice", provider.name);
+            assert_eq!(
+                PROVIDERS.iter().filter(|it| it.name == provider.name).count(),
+                1,
+                "{} twice",
+                provider.name
+            );
             assert_eq!(
                 provider.identity_rule() == IdentityRule::SignedHeader,
                 rules.covers().id,

@@ -49,9 +49,9 @@ impl<'a> Head<'a> {
     /// The value of `name` as visible ASCII, if it is there once and is that.
     pub fn text(&self, name: &HeaderName) -> Option<&'a str> {
         match self.single(name) {
-            Single::Once(value) => {
-                std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| matches!(b, b' '..=b'~')))
-            }
+            Single::Once(value) => std::str::from_utf8(value)
+                .ok()
+                .filter(|text| text.bytes().all(|b| matches!(b, b' '..=b'~'))),
             Single::Absent | Single::Repeated => None,
         }
     }

@@ -17,7 +17,11 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts_max: limits::ATTEMPTS_DEFAULT, first: limits::RETRY_FIRST, longest: limits::RETRY_LONGEST }
+        Self {
+            attempts_max: limits::ATTEMPTS_DEFAULT,
+            first: limits::RETRY_FIRST,
+            longest: limits::RETRY_LONGEST,
+        }
     }
 }
 
@@ -72,8 +76,12 @@ impl Retry {
             return Next::GiveUp(GiveUp::Exhausted);
         }
         let doublings = attempt.saturating_sub(1).min(63);
-        let bound = self.first.saturating_mul(u32::try_from(1_u64 << doublings).unwrap_or(u32::MAX)).min(self.longest);
-        let wait = bound.mul_f64(jitter.clamp(0.0, 1.0)).max(retry_after.min(limits::RETRY_AFTER_MAX));
+        let bound = self
+            .first
+            .saturating_mul(u32::try_from(1_u64 << doublings).unwrap_or(u32::MAX))
+            .min(self.longest);
+        let wait =
+            bound.mul_f64(jitter.clamp(0.0, 1.0)).max(retry_after.min(limits::RETRY_AFTER_MAX));
         Next::At(now.saturating_add(wait))
     }
 }
@@ -88,10 +96,16 @@ mod tests {
 
     fn check(attempt: u32, status: Option<u16>, retry_after: Option<u64>, expected: Next) {
         let end = match status {
-            Some(status) => AttemptEnd::Answered { status, retry_after: retry_after.map(Duration::from_secs) },
+            Some(status) => {
+                AttemptEnd::Answered { status, retry_after: retry_after.map(Duration::from_secs) }
+            }
             None => AttemptEnd::NoAnswer,
         };
-        assert_eq!(Retry::default().next(attempt, end, NOW, 1.0), expected, "attempt {attempt}, {end:?}");
+        assert_eq!(
+            Retry::default().next(attempt, end, NOW, 1.0),
+            expected,
+            "attempt {attempt}, {end:?}"
+        );
     }
 
     fn after(secs: u64) -> Next {

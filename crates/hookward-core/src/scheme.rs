@@ -167,7 +167,8 @@ impl SchemeRules {
             if !allowed.contains(&time.past) || !allowed.contains(&time.future) {
                 return Err(BadScheme::Tolerance);
             }
-            if matches!((&time.place, &self.format), (TimePlace::Element(_), Format::Single { .. })) {
+            if matches!((&time.place, &self.format), (TimePlace::Element(_), Format::Single { .. }))
+            {
                 return Err(BadScheme::TimeElementWithoutList);
             }
         }
@@ -185,10 +186,14 @@ pub enum BadScheme {
     #[error("no signature version is named")]
     NoVersion,
     /// A time is configured and not signed, or the reverse.
-    #[error("a timestamp must be both located and part of the signed content: an unsigned one proves nothing")]
+    #[error(
+        "a timestamp must be both located and part of the signed content: an unsigned one proves nothing"
+    )]
     TimeNotSigned,
     /// An id is configured and not signed, or the reverse.
-    #[error("an id header must be both named and part of the signed content: an unsigned one proves nothing")]
+    #[error(
+        "an id header must be both named and part of the signed content: an unsigned one proves nothing"
+    )]
     IdNotSigned,
     /// A tolerance of zero or of days.
     #[error("a tolerance is between 1 second and 24 hours: zero would switch the check off")]
@@ -238,8 +243,11 @@ impl Scheme {
             .into_iter()
             .enumerate()
             .map(|(index, (secret, validity))| {
-                let key = secret.strong().and_then(|secret| Key::new(&secret, rules.key, &rules.versions));
-                key.map(|key| (key, validity)).map_err(|reason| SchemeError::WeakSecret { index, reason })
+                let key = secret
+                    .strong()
+                    .and_then(|secret| Key::new(&secret, rules.key, &rules.versions));
+                key.map(|key| (key, validity))
+                    .map_err(|reason| SchemeError::WeakSecret { index, reason })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { rules, keys })
@@ -256,7 +264,9 @@ impl Scheme {
         let mut presented = Presented { time: b"", id: "", candidates: Vec::with_capacity(1) };
         match &self.rules.format {
             Format::Single { prefix } => {
-                let signature = value.strip_prefix(prefix.as_bytes()).ok_or_else(|| malformed(&self.rules.header))?;
+                let signature = value
+                    .strip_prefix(prefix.as_bytes())
+                    .ok_or_else(|| malformed(&self.rules.header))?;
                 if let Some(version) = self.rules.versions.first() {
                     presented.candidates.extend(candidate(version, signature));
                 }
@@ -275,7 +285,9 @@ impl Scheme {
                     presented.time = required(head, name)?;
                     name
                 }
-                TimePlace::Element(_) if presented.time.is_empty() => return Err(malformed(&self.rules.header)),
+                TimePlace::Element(_) if presented.time.is_empty() => {
+                    return Err(malformed(&self.rules.header));
+                }
                 TimePlace::Element(_) => &self.rules.header,
             };
             let signed = time.unit.read(presented.time).ok_or_else(|| malformed(header))?;
@@ -283,7 +295,10 @@ impl Scheme {
         }
         if let Some(name) = &self.rules.id {
             let id = required(head, name)?;
-            presented.id = std::str::from_utf8(id).ok().filter(|id| is_id(id)).ok_or_else(|| malformed(name))?;
+            presented.id = std::str::from_utf8(id)
+                .ok()
+                .filter(|id| is_id(id))
+                .ok_or_else(|| malformed(name))?;
         }
         Ok(presented)
     }
@@ -307,7 +322,9 @@ impl Scheme {
                     return Err(ambiguous(&self.rules.header));
                 }
                 presented.time = value.as_bytes();
-            } else if let Some(version) = self.rules.versions.iter().find(|version| version.label == label) {
+            } else if let Some(version) =
+                self.rules.versions.iter().find(|version| version.label == label)
+            {
                 signatures += 1;
                 if signatures > limits::SIGNATURES_MAX {
                     return Err(malformed(&self.rules.header));
@@ -319,7 +336,12 @@ impl Scheme {
     }
 
     /// Whether any presented signature is right for this body under any key that is valid now.
-    pub fn verify(&self, presented: &Presented<'_>, body: &[u8], now: Timestamp) -> Result<(), Refusal> {
+    pub fn verify(
+        &self,
+        presented: &Presented<'_>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let content = self.rules.content.resolve(presented.id.as_bytes(), presented.time, body);
         for (key, validity) in &self.keys {
             if !validity.contains(now) {
@@ -340,9 +362,10 @@ impl Scheme {
         let time = self.rules.time.as_ref().map_or_else(String::new, |time| time.unit.write(at));
         let content = self.rules.content.resolve(id.as_bytes(), time.as_bytes(), body);
         let (key, _) = self.keys.first()?;
-        let (version, signature) = self.rules.versions.iter().find_map(|version| {
-            Some((version, key.sign(version.algorithm, content.clone())?))
-        })?;
+        let (version, signature) =
+            self.rules.versions.iter().find_map(|version| {
+                Some((version, key.sign(version.algorithm, content.clone())?))
+            })?;
         let written = match version.encoding {
             Encoding::Hex => hex::encode(signature),
             Encoding::Base64 => BASE64.encode(signature),
@@ -358,7 +381,9 @@ impl Scheme {
         let value = match &self.rules.format {
             Format::Single { prefix } => format!("{prefix}{written}"),
             Format::List { separator, assign } => {
-                let time = element.map(|label| format!("{label}{assign}{time}{separator}")).unwrap_or_default();
+                let time = element
+                    .map(|label| format!("{label}{assign}{time}{separator}"))
+                    .unwrap_or_default();
                 format!("{time}{}{assign}{written}", version.label)
             }
         };
@@ -367,7 +392,6 @@ impl Scheme {
         Some(headers)
     }
 }
-
 
 /// Why there is no scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -405,7 +429,9 @@ fn candidate(version: &Version, written: &[u8]) -> Option<Candidate> {
         Encoding::Base64 => {
             let mut decoded = [0; key::SIGNATURE_BYTES_MAX + 2];
             let decoded_len = BASE64.decode_slice(written, &mut decoded).ok()?;
-            room.copy_from_slice(decoded.get(..decoded_len).filter(|decoded| decoded.len() == len)?);
+            room.copy_from_slice(
+                decoded.get(..decoded_len).filter(|decoded| decoded.len() == len)?,
+            );
         }
     }
     Some(Candidate { algorithm: version.algorithm, bytes, len })
@@ -418,12 +444,16 @@ fn same(left: &[u8], right: &[u8]) -> bool {
 
 /// Ids in signed headers are visible ASCII without `.`: the dot separates the parts of what is signed.
 fn is_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= limits::HEADER_ID_BYTES_MAX && id.bytes().all(|b| b.is_ascii_graphic() && b != b'.')
+    !id.is_empty()
+        && id.len() <= limits::HEADER_ID_BYTES_MAX
+        && id.bytes().all(|b| b.is_ascii_graphic() && b != b'.')
 }
 
 fn required<'a>(head: &Head<'a>, name: &HeaderName) -> Result<&'a [u8], Refusal> {
     match head.single(name) {
-        Single::Absent | Single::Once(b"") => Err(Refusal::MissingSignature { header: label(name) }),
+        Single::Absent | Single::Once(b"") => {
+            Err(Refusal::MissingSignature { header: label(name) })
+        }
         Single::Repeated => Err(ambiguous(name)),
         Single::Once(value) => Ok(value),
     }

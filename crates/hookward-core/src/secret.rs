@@ -98,7 +98,10 @@ impl fmt::Debug for Secret {
 
 /// A secret's text without the prefix by which its issuer marks it, so that a prefix adds no strength.
 fn bare(text: &str) -> &str {
-    ["whsec_", "whpk_", "whsk_", "shpss_"].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text)
+    ["whsec_", "whpk_", "whsk_", "shpss_"]
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .unwrap_or(text)
 }
 
 /// The shortest secret taken, in bytes of its text: what Standard Webhooks demands; providers issue 32 and more.
@@ -109,10 +112,33 @@ pub const DISTINCT_BYTES_MIN: usize = 8;
 
 /// What people leave in a file when they mean to fill it in later. In lower case.
 const PLACEHOLDERS: &[&str] = &[
-    "changeme", "change_me", "change-me", "placeholder", "example", "your_secret", "your-secret", "yoursecret",
-    "your_webhook", "insert_", "replace_me", "replaceme", "replace-me", "xxxxxxxx", "secret_key_here",
-    "password", "supersecret", "mysecret", "my_secret", "my-secret", "testsecret", "test_secret", "test-secret",
-    "deadbeefdeadbeef", "0123456789abcdef0123456789abcdef", "123456789012345678901234", "abcdefghijklmnop",
+    "changeme",
+    "change_me",
+    "change-me",
+    "placeholder",
+    "example",
+    "your_secret",
+    "your-secret",
+    "yoursecret",
+    "your_webhook",
+    "insert_",
+    "replace_me",
+    "replaceme",
+    "replace-me",
+    "xxxxxxxx",
+    "secret_key_here",
+    "password",
+    "supersecret",
+    "mysecret",
+    "my_secret",
+    "my-secret",
+    "testsecret",
+    "test_secret",
+    "test-secret",
+    "deadbeefdeadbeef",
+    "0123456789abcdef0123456789abcdef",
+    "123456789012345678901234",
+    "abcdefghijklmnop",
 ];
 
 /// Why a secret is refused.
@@ -122,7 +148,9 @@ pub enum WeakSecret {
     #[error("it is empty: anyone can sign with an empty secret")]
     Empty,
     /// White space or control characters.
-    #[error("it contains white space or control characters: copy it again, without line breaks or quotes")]
+    #[error(
+        "it contains white space or control characters: copy it again, without line breaks or quotes"
+    )]
     WhiteSpace,
     /// Too short.
     #[error(
@@ -137,7 +165,9 @@ pub enum WeakSecret {
     #[error("it contains a well-known placeholder: use the secret that the sender issued")]
     Placeholder,
     /// Too few different characters.
-    #[error("it has only {distinct} different characters, at least {DISTINCT_BYTES_MIN} are needed: make one with `openssl rand -hex 32`")]
+    #[error(
+        "it has only {distinct} different characters, at least {DISTINCT_BYTES_MIN} are needed: make one with `openssl rand -hex 32`"
+    )]
     LowVariety {
         /// How many there are.
         distinct: usize,
@@ -162,7 +192,8 @@ pub struct Validity {
 impl Validity {
     /// Whether `now` is within.
     pub fn contains(&self, now: Timestamp) -> bool {
-        self.not_before.is_none_or(|start| start <= now) && self.not_after.is_none_or(|end| now < end)
+        self.not_before.is_none_or(|start| start <= now)
+            && self.not_after.is_none_or(|end| now < end)
     }
 }
 
@@ -191,7 +222,10 @@ mod tests {
     fn a_secret_does_not_show_itself() {
         let secret = "9f86d081884c7d659a2feaa0c55ad015";
         let reference: SecretRef = secret.parse().unwrap();
-        assert!(!format!("{reference:?} {reference} {:?}", Secret::new(secret.to_owned())).contains("9f86"));
+        assert!(
+            !format!("{reference:?} {reference} {:?}", Secret::new(secret.to_owned()))
+                .contains("9f86")
+        );
     }
 
     #[test]

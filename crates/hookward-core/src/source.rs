@@ -11,7 +11,8 @@ use std::{
 use http::{HeaderName, Method, header};
 
 use crate::{
-    ContentDigest, Event, EventKey, EventParts, Head, Intake, Quarantine, Refusal, Request, Timestamp,
+    ContentDigest, Event, EventKey, EventParts, Head, Intake, Quarantine, Refusal, Request,
+    Timestamp,
     address::Cidrs,
     identity::{Identity, IdentityRule},
     json::{self, Pointer, Pointers, Scalar, TopLevel},
@@ -74,6 +75,8 @@ pub struct SourceRules {
     pub over_budget_status: u16,
     /// The status that tells it that an event was accepted.
     pub accepted_status: u16,
+    /// Whether the answer to a duplicate has the header `Hookward-Duplicate: 1`, which tells whoever holds the secret that an id is known.
+    pub tell_duplicates: bool,
     /// The headers that are kept beside the body and handed on; `Content-Type` should be among them.
     pub keep_headers: Vec<HeaderName>,
     /// How long bodies are kept.
@@ -145,7 +148,12 @@ impl Expected {
             (Self::Bool(expected), Scalar::Bool(found)) => expected == found,
             (
                 Self::Text(_) | Self::Integer(_) | Self::Bool(_),
-                Scalar::Text(_) | Scalar::Integer(_) | Scalar::Number(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Container,
+                Scalar::Text(_)
+                | Scalar::Integer(_)
+                | Scalar::Number(_)
+                | Scalar::Bool(_)
+                | Scalar::Null
+                | Scalar::Container,
             ) => false,
         }
     }
@@ -237,7 +245,11 @@ impl Source {
     }
 
     /// Verifies the signature over the raw body. What it returns is from a holder of the secret.
-    pub fn verify<'s>(&'s self, request: Request<'s>, now: Timestamp) -> Result<Verified<'s>, Refusal> {
+    pub fn verify<'s>(
+        &'s self,
+        request: Request<'s>,
+        now: Timestamp,
+    ) -> Result<Verified<'s>, Refusal> {
         let screened = self.screen(&request.head, now)?;
         self.verify_screened(screened, request, now)
     }
@@ -257,22 +269,33 @@ impl Source {
     }
 
     fn body_format(&self, head: &Head<'_>) -> Result<BodyFormat, Refusal> {
-        if !matches!(head.single(&header::CONTENT_ENCODING), Single::Absent | Single::Once(b"identity")) {
+        if !matches!(
+            head.single(&header::CONTENT_ENCODING),
+            Single::Absent | Single::Once(b"identity")
+        ) {
             return Err(Refusal::UnsupportedEncoding);
         }
-        let Single::Once(value) = head.single(&header::CONTENT_TYPE) else { return Err(Refusal::UnsupportedType) };
+        let Single::Once(value) = head.single(&header::CONTENT_TYPE) else {
+            return Err(Refusal::UnsupportedType);
+        };
         let value = std::str::from_utf8(value).map_err(|_| Refusal::UnsupportedType)?;
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
-        let utf8 = parameters.split(';').map(str::trim).filter(|parameter| !parameter.is_empty()).all(|parameter| {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        });
+        let utf8 =
+            parameters.split(';').map(str::trim).filter(|parameter| !parameter.is_empty()).all(
+                |parameter| {
+                    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+                    !name.trim().eq_ignore_ascii_case("charset")
+                        || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+                },
+            );
         let essence = essence.trim();
         if !utf8 {
             Err(Refusal::UnsupportedType)
         } else if essence.eq_ignore_ascii_case("application/json") {
             Ok(BodyFormat::Json)
-        } else if self.rules.forms && essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        } else if self.rules.forms
+            && essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        {
             Ok(BodyFormat::Form)
         } else {
             Err(Refusal::UnsupportedType)
@@ -325,7 +348,14 @@ impl Verified<'_> {
             (Some(Quarantine::UnknownType), _) if rules.unknown_types == UnknownTypes::Refuse => {
                 return Err(Refusal::TypeRefused);
             }
-            (Some(why @ (Quarantine::NotJson | Quarantine::SchemaViolation | Quarantine::MissingId)), Malformed::Reject) => {
+            (
+                Some(
+                    why @ (Quarantine::NotJson
+                    | Quarantine::SchemaViolation
+                    | Quarantine::MissingId),
+                ),
+                Malformed::Reject,
+            ) => {
                 return Err(Refusal::Rejected(why));
             }
             (Some(why), _) => Intake::Quarantine(why),
@@ -374,7 +404,8 @@ impl Verified<'_> {
             return Ok(reading);
         }
 
-        let scan_rules = json::Rules { depth_max: limits::JSON_DEPTH_MAX, top_level: TopLevel::Object };
+        let scan_rules =
+            json::Rules { depth_max: limits::JSON_DEPTH_MAX, top_level: TopLevel::Object };
         let Ok(found) = json::scan(&self.request.body, &pointers.all, scan_rules) else {
             return Ok(by_content(header_type, Some(Quarantine::NotJson)));
         };
@@ -386,7 +417,8 @@ impl Verified<'_> {
             && text_at(kind) == Some(rule.is)
         {
             let text = text_at(echo).unwrap_or_default();
-            let is_token = text.len() <= limits::LABEL_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic());
+            let is_token =
+                text.len() <= limits::LABEL_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic());
             return Err(if is_token {
                 Refusal::Handshake(Challenge { text: text.to_owned() })
             } else {
@@ -398,7 +430,9 @@ impl Verified<'_> {
         let identity = match (&rules.identity, signed_id) {
             (IdentityRule::Content, _) => Some(Identity::Content(content)),
             (_, Some(id)) => Some(Identity::Text(id)),
-            (_, None) => pointers.id.and_then(|index| found.get(index)).and_then(Identity::from_scalar),
+            (_, None) => {
+                pointers.id.and_then(|index| found.get(index)).and_then(Identity::from_scalar)
+            }
         };
         let Some(identity) = identity else {
             return Ok(by_content(event_type, Some(Quarantine::MissingId)));
@@ -409,7 +443,8 @@ impl Verified<'_> {
             .zip(&pointers.expect)
             .all(|((_, expected), index)| found.get(*index).is_some_and(|it| expected.is(it)));
         let quarantine = if as_expected {
-            self.unknown_type(event_type.as_deref()).or_else(|| self.schema_violation(event_type.as_deref()))
+            self.unknown_type(event_type.as_deref())
+                .or_else(|| self.schema_violation(event_type.as_deref()))
         } else {
             Some(Quarantine::UnexpectedValue)
         };
@@ -432,7 +467,8 @@ impl Verified<'_> {
 
     fn schema_violation(&self, event_type: Option<&str>) -> Option<Quarantine> {
         let schemas = &self.source.rules.schemas;
-        let schema = event_type.and_then(|it| schemas.by_type.get(it)).or(schemas.fallback.as_ref())?;
+        let schema =
+            event_type.and_then(|it| schemas.by_type.get(it)).or(schemas.fallback.as_ref())?;
         schema.check(&self.request.body).is_err().then_some(Quarantine::SchemaViolation)
     }
 
@@ -443,7 +479,9 @@ impl Verified<'_> {
 
     fn kept_headers(&self) -> Vec<(Box<str>, Box<[u8]>)> {
         let keep = |name: &HeaderName| match self.request.head.single(name) {
-            Single::Once(value) if value.len() <= limits::KEPT_HEADER_BYTES_MAX => Some((name.as_str().into(), value.into())),
+            Single::Once(value) if value.len() <= limits::KEPT_HEADER_BYTES_MAX => {
+                Some((name.as_str().into(), value.into()))
+            }
             Single::Once(_) | Single::Absent | Single::Repeated => None,
         };
         self.source.rules.keep_headers.iter().filter_map(keep).collect()
@@ -541,9 +579,11 @@ impl SourceRules {
             budget: None,
             over_budget_status: 503,
             accepted_status: 200,
+            tell_duplicates: false,
             keep_headers: vec![header::CONTENT_TYPE],
             body_retention: limits::BODY_RETENTION_DEFAULT,
-            key_retention: tolerance.map(|tolerance| limits::BODY_RETENTION_DEFAULT.saturating_add(tolerance)),
+            key_retention: tolerance
+                .map(|tolerance| limits::BODY_RETENTION_DEFAULT.saturating_add(tolerance)),
             destination: None,
         }
     }

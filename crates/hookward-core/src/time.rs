@@ -82,7 +82,10 @@ mod tests {
 
     #[test]
     fn is_written_as_rfc_3339_with_milliseconds() {
-        assert_eq!(Timestamp::from_millis(1_700_000_000_250).to_string(), "2023-11-14T22:13:20.250Z");
+        assert_eq!(
+            Timestamp::from_millis(1_700_000_000_250).to_string(),
+            "2023-11-14T22:13:20.250Z"
+        );
         assert_eq!(Timestamp::from_micros(u64::MAX).to_string(), "18446744073709551615us");
     }
 

@@ -196,17 +196,25 @@ impl ReceiveError {
 /// How long a sender is asked to wait when nothing says how long it takes.
 const A_WHILE: Duration = Duration::from_secs(5);
 
-/// The one acknowledgement: the same bytes for a new event and for a repeated one.
-pub fn accepted(status: u16) -> Answer {
+/// The one acknowledgement: the same for a new event and for a repeated one, unless the source is to be told of duplicates.
+pub fn accepted(status: u16, tell_duplicate: bool) -> Answer {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     // 204 and 205 have no body.
-    if status == StatusCode::NO_CONTENT || status == StatusCode::RESET_CONTENT {
+    let mut answer = if status == StatusCode::NO_CONTENT || status == StatusCode::RESET_CONTENT {
         let mut answer = Response::new(Full::new(Bytes::new()));
         *answer.status_mut() = status;
-        return answer;
+        answer
+    } else {
+        json(status, Bytes::from_static(br#"{"status":"accepted"}"#))
+    };
+    if tell_duplicate {
+        answer.headers_mut().insert(DUPLICATE, HeaderValue::from_static("1"));
     }
-    json(status, Bytes::from_static(br#"{"status":"accepted"}"#))
+    answer
 }
+
+/// Tells a sender that its event was there before.
+const DUPLICATE: &str = "hookward-duplicate";
 
 /// The answer to a sender's challenge: its own text, as text.
 pub fn challenge(text: &str) -> Answer {

@@ -119,7 +119,9 @@ where
     if let (Receipt::Kept { .. }, Intake::Deliver, Some(wake)) = (&receipt, intake, &route.wake) {
         wake.notify_one();
     }
-    Ok((RequestOutcome::of_receipt(&receipt, intake), answer::accepted(rules.accepted_status)))
+    let duplicate = matches!(receipt, Receipt::Duplicate { .. }) && rules.tell_duplicates;
+    let answer = answer::accepted(rules.accepted_status, duplicate);
+    Ok((RequestOutcome::of_receipt(&receipt, intake), answer))
 }
 
 async fn append(gateway: &Gateway, event: hookward_core::Event) -> Result<Receipt, ReceiveError> {

@@ -159,6 +159,8 @@ section! {
         default over_budget: Status(&[429, 503]) => u16 = 503;
         /// The status that tells it that an event was accepted.
         default answer: Status(&[200, 201, 202, 204]) => u16 = 200;
+        /// Whether the answer to a duplicate has the header `Hookward-Duplicate: 1`. It tells whoever holds the secret which ids are known; otherwise only logs and metrics tell.
+        default tell_duplicates: Flag => bool = false;
         /// The headers that are kept beside the body and handed on. They are not signed: whoever captured a request can change them.
         optional keep_headers: ListOf(HEADER) => Vec<At<HeaderName>> = "none";
         /// How long bodies are kept.

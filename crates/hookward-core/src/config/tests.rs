@@ -134,7 +134,7 @@ zzz = 1
 13:1: sources.stripe: unknown key "secrt", did you mean "secret"?
 14:12: sources.stripe.body_max: "1MB" is not a size; write a whole number and one of B, KiB, MiB, GiB, such as "256KiB"
 15:15: sources.stripe.destination: there is no destination "rset", did you mean "rest"?
-16:1: sources.stripe: unknown key "zzz"; known here: provider, signature, path, secret, secrets, destination, tolerance, id, type, types, unknown_types, malformed, schema, schemas, additional, expect, origin, body_max, body_timeout, budget, burst, over_budget, answer, keep_headers, keep, remember
+16:1: sources.stripe: unknown key "zzz"; known here: provider, signature, path, secret, secrets, destination, tolerance, id, type, types, unknown_types, malformed, schema, schemas, additional, expect, origin, body_max, body_timeout, budget, burst, over_budget, answer, tell_duplicates, keep_headers, keep, remember
 "#,
     );
 }
@@ -908,6 +908,7 @@ fn every_key_means_what_it_says() {
     let budget = Budget { rate: "500/s".parse().unwrap(), burst: file::at_least_one(1000) };
     assert_eq!(rules.budget, Some(budget));
     assert_eq!((rules.over_budget_status, rules.accepted_status), (429, 202));
+    assert!(rules.tell_duplicates);
     assert_eq!(rules.keep_headers, ["x-request-id"]);
     assert_eq!(rules.body_retention, Duration::from_secs(7 * day));
     assert_eq!(rules.key_retention, Some(Duration::from_secs(35 * day)));

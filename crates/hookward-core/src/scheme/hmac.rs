@@ -13,7 +13,11 @@ pub fn rules() -> SchemeRules {
 }
 
 /// HMAC-SHA-256 over nothing but the body, in one header.
-pub(super) fn body_only(header: HeaderName, prefix: &'static str, encoding: Encoding) -> SchemeRules {
+pub(super) fn body_only(
+    header: HeaderName,
+    prefix: &'static str,
+    encoding: Encoding,
+) -> SchemeRules {
     SchemeRules {
         header,
         format: Format::Single { prefix: prefix.into() },

@@ -72,7 +72,11 @@ impl fmt::Debug for Key {
 
 impl Key {
     /// Decodes a secret for the versions of a scheme.
-    pub fn new(secret: &Secret, encoding: KeyEncoding, versions: &[Version]) -> Result<Self, WeakSecret> {
+    pub fn new(
+        secret: &Secret,
+        encoding: KeyEncoding,
+        versions: &[Version],
+    ) -> Result<Self, WeakSecret> {
         let text = secret.expose();
         let bytes = match encoding {
             KeyEncoding::Utf8 => text.as_bytes().to_vec(),
@@ -85,8 +89,11 @@ impl Key {
                 }
                 if let Some(pair) = text.strip_prefix("whsk_") {
                     let pair = BASE64.decode(pair).ok().as_deref().and_then(ed25519_pair);
-                    return decoded(pair, "whsk_ and base64 of a 32-byte seed and its 32-byte public key")
-                        .map(|pair| Self(Kind::Ed25519Pair(pair.into())));
+                    return decoded(
+                        pair,
+                        "whsk_ and base64 of a 32-byte seed and its 32-byte public key",
+                    )
+                    .map(|pair| Self(Kind::Ed25519Pair(pair.into())));
                 }
                 let key = BASE64.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok();
                 decoded(key, "base64, with or without whsec_ before it (or whpk_ for Ed25519)")?
@@ -95,7 +102,8 @@ impl Key {
         if bytes.len() < SECRET_BYTES_MIN && encoding != KeyEncoding::Utf8 {
             return Err(WeakSecret::Short { bytes: bytes.len() });
         }
-        let algorithm = versions.iter().map(|version| version.algorithm).find(|it| *it != Algorithm::Ed25519);
+        let algorithm =
+            versions.iter().map(|version| version.algorithm).find(|it| *it != Algorithm::Ed25519);
         Ok(Self(match algorithm {
             Some(Algorithm::HmacSha256) => Kind::Sha256(mac(&bytes)),
             Some(Algorithm::HmacSha512) => Kind::Sha512(mac(&bytes)),
@@ -122,25 +130,47 @@ impl Key {
                 UnparsedPublicKey::new(&ED25519, key).verify(&joined(content), signature).is_ok()
             }
             (Kind::Ed25519Pair(pair), Algorithm::Ed25519) => {
-                UnparsedPublicKey::new(&ED25519, pair.public_key()).verify(&joined(content), signature).is_ok()
+                UnparsedPublicKey::new(&ED25519, pair.public_key())
+                    .verify(&joined(content), signature)
+                    .is_ok()
             }
             (
-                Kind::Sha256(_) | Kind::Sha512(_) | Kind::Sha1(_) | Kind::Ed25519(_) | Kind::Ed25519Pair(_),
-                Algorithm::HmacSha256 | Algorithm::HmacSha512 | Algorithm::HmacSha1 | Algorithm::Ed25519,
+                Kind::Sha256(_)
+                | Kind::Sha512(_)
+                | Kind::Sha1(_)
+                | Kind::Ed25519(_)
+                | Kind::Ed25519Pair(_),
+                Algorithm::HmacSha256
+                | Algorithm::HmacSha512
+                | Algorithm::HmacSha1
+                | Algorithm::Ed25519,
             ) => false,
         }
     }
 
     /// Signs; `None` when this key is of another kind or can only verify.
-    pub(super) fn sign<'c>(&self, algorithm: Algorithm, content: impl Iterator<Item = &'c [u8]>) -> Option<Vec<u8>> {
+    pub(super) fn sign<'c>(
+        &self,
+        algorithm: Algorithm,
+        content: impl Iterator<Item = &'c [u8]>,
+    ) -> Option<Vec<u8>> {
         match (&self.0, algorithm) {
             (Kind::Sha256(mac), Algorithm::HmacSha256) => Some(signed(mac, content).to_vec()),
             (Kind::Sha512(mac), Algorithm::HmacSha512) => Some(signed(mac, content).to_vec()),
             (Kind::Sha1(mac), Algorithm::HmacSha1) => Some(signed(mac, content).to_vec()),
-            (Kind::Ed25519Pair(pair), Algorithm::Ed25519) => Some(pair.sign(&joined(content)).as_ref().to_vec()),
+            (Kind::Ed25519Pair(pair), Algorithm::Ed25519) => {
+                Some(pair.sign(&joined(content)).as_ref().to_vec())
+            }
             (
-                Kind::Sha256(_) | Kind::Sha512(_) | Kind::Sha1(_) | Kind::Ed25519(_) | Kind::Ed25519Pair(_),
-                Algorithm::HmacSha256 | Algorithm::HmacSha512 | Algorithm::HmacSha1 | Algorithm::Ed25519,
+                Kind::Sha256(_)
+                | Kind::Sha512(_)
+                | Kind::Sha1(_)
+                | Kind::Ed25519(_)
+                | Kind::Ed25519Pair(_),
+                Algorithm::HmacSha256
+                | Algorithm::HmacSha512
+                | Algorithm::HmacSha1
+                | Algorithm::Ed25519,
             ) => None,
         }
     }
@@ -154,7 +184,10 @@ fn mac<M: KeyInit>(key: &[u8]) -> M {
     M::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-fn signed<'c, M: Mac + Clone>(mac: &M, content: impl Iterator<Item = &'c [u8]>) -> hmac::digest::Output<M> {
+fn signed<'c, M: Mac + Clone>(
+    mac: &M,
+    content: impl Iterator<Item = &'c [u8]>,
+) -> hmac::digest::Output<M> {
     let mut mac = mac.clone();
     content.for_each(|piece| mac.update(piece));
     mac.finalize().into_bytes()

@@ -5,7 +5,9 @@
 
 use http::HeaderName;
 
-use super::{Algorithm, Encoding, Format, KeyEncoding, SchemeRules, SignedTime, TimePlace, TimeUnit, Version};
+use super::{
+    Algorithm, Encoding, Format, KeyEncoding, SchemeRules, SignedTime, TimePlace, TimeUnit, Version,
+};
 use crate::limits::TOLERANCE_DEFAULT;
 
 /// Slack's rules.
@@ -13,7 +15,11 @@ pub fn rules() -> SchemeRules {
     SchemeRules {
         header: HeaderName::from_static("x-slack-signature"),
         format: Format::Single { prefix: "v0=".into() },
-        versions: vec![Version { label: "".into(), algorithm: Algorithm::HmacSha256, encoding: Encoding::Hex }],
+        versions: vec![Version {
+            label: "".into(),
+            algorithm: Algorithm::HmacSha256,
+            encoding: Encoding::Hex,
+        }],
         content: "v0:{timestamp}:{body}".parse().expect("a constant template"),
         time: Some(SignedTime {
             place: TimePlace::Header(HeaderName::from_static("x-slack-request-timestamp")),

@@ -6,7 +6,9 @@
 
 use http::HeaderName;
 
-use super::{Algorithm, Encoding, Format, KeyEncoding, SchemeRules, SignedTime, TimePlace, TimeUnit, Version};
+use super::{
+    Algorithm, Encoding, Format, KeyEncoding, SchemeRules, SignedTime, TimePlace, TimeUnit, Version,
+};
 use crate::limits::TOLERANCE_DEFAULT;
 
 /// The rules of Standard Webhooks.
@@ -20,7 +22,11 @@ pub fn svix() -> SchemeRules {
 }
 
 fn with_headers([id, timestamp, signature]: [&'static str; 3]) -> SchemeRules {
-    let version = |label: &'static str, algorithm| Version { label: label.into(), algorithm, encoding: Encoding::Base64 };
+    let version = |label: &'static str, algorithm| Version {
+        label: label.into(),
+        algorithm,
+        encoding: Encoding::Base64,
+    };
     SchemeRules {
         header: HeaderName::from_static(signature),
         format: Format::List { separator: ' ', assign: ',' },

@@ -6,7 +6,9 @@
 
 use http::HeaderName;
 
-use super::{Algorithm, Encoding, Format, KeyEncoding, SchemeRules, SignedTime, TimePlace, TimeUnit, Version};
+use super::{
+    Algorithm, Encoding, Format, KeyEncoding, SchemeRules, SignedTime, TimePlace, TimeUnit, Version,
+};
 use crate::limits::TOLERANCE_DEFAULT;
 
 /// Stripe's rules.

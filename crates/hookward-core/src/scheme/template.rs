@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let check = |text: &str, expected| assert_eq!(text.parse::<Template>(), Err(expected), "{text}");
+        let check =
+            |text: &str, expected| assert_eq!(text.parse::<Template>(), Err(expected), "{text}");
         check("{body", BadTemplate::Unclosed);
         check("{boddy}", BadTemplate::Unknown("boddy".to_owned()));
         check("{body}{body}", BadTemplate::Repeated("body".to_owned()));
@@ -122,7 +123,8 @@ mod tests {
     #[test]
     fn bodies_are_signed_as_they_are() {
         let template: Template = "{id}.{timestamp}.{body}".parse().unwrap();
-        let bytes: Vec<u8> = template.resolve(b"msg", b"1", b"\xff\r\n").flatten().copied().collect();
+        let bytes: Vec<u8> =
+            template.resolve(b"msg", b"1", b"\xff\r\n").flatten().copied().collect();
         assert_eq!(bytes, b"msg.1.\xff\r\n");
     }
 }

@@ -11,7 +11,8 @@ pub(crate) const SECRET: &str = "9f86d081884c7d659a2feaa0c55ad015";
 const BODY: &[u8] = br#"{"id":"evt_1","type":"a.b"}"#;
 
 fn scheme(rules: SchemeRules, secrets: &[&str]) -> Scheme {
-    let secrets = secrets.iter().map(|text| (Secret::new((*text).to_owned()), Validity::default())).collect();
+    let secrets =
+        secrets.iter().map(|text| (Secret::new((*text).to_owned()), Validity::default())).collect();
     Scheme::new(rules, secrets).unwrap()
 }
 
@@ -31,7 +32,8 @@ fn judge(scheme: &Scheme, headers: &HeaderMap, body: &[u8], now: Timestamp) -> R
 
 /// Judges `BODY` with these header lines; the outcome by its stable name, `ok` when it is right.
 fn check(scheme: &Scheme, lines: &[(&str, &str)], expected: &str) {
-    let pairs: Vec<_> = lines.iter().map(|(name, value)| (name.parse().unwrap(), (*value).to_owned())).collect();
+    let pairs: Vec<_> =
+        lines.iter().map(|(name, value)| (name.parse().unwrap(), (*value).to_owned())).collect();
     let outcome = judge(scheme, &headers(&pairs), BODY, NOW);
     assert_eq!(outcome.as_ref().map_or_else(Refusal::as_str, |()| "ok"), expected, "{lines:?}");
 }
@@ -128,7 +130,11 @@ fn standard_webhooks_takes_any_right_signature_of_a_known_version() {
     let mac = &signed.iter().find(|(name, _)| name == "webhook-signature").unwrap().1;
     let t = NOW.as_secs().to_string();
     let sent = |id: &str, signature: &str, expected| {
-        check(&scheme, &[("webhook-id", id), ("webhook-timestamp", &t), ("webhook-signature", signature)], expected);
+        check(
+            &scheme,
+            &[("webhook-id", id), ("webhook-timestamp", &t), ("webhook-signature", signature)],
+            expected,
+        );
     };
     let zeros = "A".repeat(43);
     sent("msg_1", mac, "ok");
@@ -150,7 +156,8 @@ fn standard_webhooks_takes_any_right_signature_of_a_known_version() {
 fn a_v1a_signature_counts_for_its_own_key_only() {
     let pair = "whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA7aie8zrakLWKjqNAqbw1zZTIVdx3iQ6Y6wEihi1naKQ==";
     let public = "whpk_O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=";
-    let signed = headers(&scheme(standard_webhooks::rules(), &[pair]).sign("msg_1", NOW, BODY).unwrap());
+    let signed =
+        headers(&scheme(standard_webhooks::rules(), &[pair]).sign("msg_1", NOW, BODY).unwrap());
     assert_eq!(judge(&scheme(standard_webhooks::rules(), &[public]), &signed, BODY, NOW), Ok(()));
     let hmac = scheme(standard_webhooks::rules(), &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);
     assert_eq!(judge(&hmac, &signed, BODY, NOW), Err(Refusal::WrongSignature));
@@ -175,16 +182,33 @@ fn times_are_plain_digits() {
     let scheme = scheme(slack::rules(), &[SECRET]);
     let now = NOW.as_secs();
     for text in [
-        "hello", "NaN", "Infinity", "-1700000000", "+1700000000", "1_700_000_000", "0x6553f100", "1.7e9", "1700000000.0",
-        "2023-11-14T22:13:20Z", "\u{661}\u{667}\u{660}\u{660}", "9223372036854775808", "99999999999999999999",
+        "hello",
+        "NaN",
+        "Infinity",
+        "-1700000000",
+        "+1700000000",
+        "1_700_000_000",
+        "0x6553f100",
+        "1.7e9",
+        "1700000000.0",
+        "2023-11-14T22:13:20Z",
+        "\u{661}\u{667}\u{660}\u{660}",
+        "9223372036854775808",
+        "99999999999999999999",
     ] {
         let mac = hex_hmac(SECRET, &[format!("v0:{text}:").as_bytes(), BODY].concat());
-        let lines = [("X-Slack-Request-Timestamp", text), ("X-Slack-Signature", &format!("v0={mac}"))];
+        let lines =
+            [("X-Slack-Request-Timestamp", text), ("X-Slack-Signature", &format!("v0={mac}"))];
         check(&scheme, &lines, "malformed_signature");
     }
-    for (text, expected) in [(format!("{now}000"), "from_the_future"), ("0".to_owned(), "stale"), (now.to_string(), "ok")] {
+    for (text, expected) in [
+        (format!("{now}000"), "from_the_future"),
+        ("0".to_owned(), "stale"),
+        (now.to_string(), "ok"),
+    ] {
         let mac = hex_hmac(SECRET, &[format!("v0:{text}:").as_bytes(), BODY].concat());
-        let lines = [("X-Slack-Request-Timestamp", &*text), ("X-Slack-Signature", &format!("v0={mac}"))];
+        let lines =
+            [("X-Slack-Request-Timestamp", &*text), ("X-Slack-Signature", &format!("v0={mac}"))];
         check(&scheme, &lines, expected);
     }
 }
@@ -214,12 +238,24 @@ fn a_scheme_that_proves_nothing_is_none() {
         change(&mut rules);
         rules.check()
     };
-    assert_eq!(with(|rules| rules.content = "{timestamp}".parse().unwrap()), Err(BadScheme::BodyNotSigned));
-    assert_eq!(with(|rules| rules.content = "{body}".parse().unwrap()), Err(BadScheme::TimeNotSigned));
+    assert_eq!(
+        with(|rules| rules.content = "{timestamp}".parse().unwrap()),
+        Err(BadScheme::BodyNotSigned)
+    );
+    assert_eq!(
+        with(|rules| rules.content = "{body}".parse().unwrap()),
+        Err(BadScheme::TimeNotSigned)
+    );
     assert_eq!(with(|rules| rules.time = None), Err(BadScheme::TimeNotSigned));
     assert_eq!(with(|rules| rules.versions.clear()), Err(BadScheme::NoVersion));
-    assert_eq!(with(|rules| rules.time.as_mut().unwrap().past = Duration::ZERO), Err(BadScheme::Tolerance));
-    assert_eq!(with(|rules| rules.id = Some(HeaderName::from_static("x-id"))), Err(BadScheme::IdNotSigned));
+    assert_eq!(
+        with(|rules| rules.time.as_mut().unwrap().past = Duration::ZERO),
+        Err(BadScheme::Tolerance)
+    );
+    assert_eq!(
+        with(|rules| rules.id = Some(HeaderName::from_static("x-id"))),
+        Err(BadScheme::IdNotSigned)
+    );
     assert_eq!(Scheme::new(github::rules(), Vec::new()).unwrap_err(), SchemeError::NoSecret);
 }
 
@@ -236,5 +272,8 @@ fn keys_of_the_wrong_kind_are_refused_with_what_they_should_be() {
     assert!(matches!(reason, WeakSecret::Encoding { .. }), "{reason:?}");
     let reason = refused(standard_webhooks::rules(), "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     assert!(matches!(reason, WeakSecret::Encoding { .. }), "{reason:?}");
-    assert_eq!(refused(standard_webhooks::rules(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZI"), WeakSecret::Short { bytes: 18 });
+    assert_eq!(
+        refused(standard_webhooks::rules(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZI"),
+        WeakSecret::Short { bytes: 18 }
+    );
 }

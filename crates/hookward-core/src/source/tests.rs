@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     provider::Provider,
-    scheme::{hmac, tests::{NOW, SECRET}},
+    scheme::{
+        hmac,
+        tests::{NOW, SECRET},
+    },
 };
 
 fn secrets() -> Vec<(Secret, Validity)> {
@@ -27,9 +30,16 @@ fn source(rules: SourceRules) -> Source {
 }
 
 /// Sends a rightly signed body with further header lines.
-fn send(source: &Source, body: impl Into<Bytes>, lines: &[(&'static str, &'static str)]) -> Result<Event, Refusal> {
+fn send(
+    source: &Source,
+    body: impl Into<Bytes>,
+    lines: &[(&'static str, &'static str)],
+) -> Result<Event, Refusal> {
     let body = body.into();
-    let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let mut headers = HeaderMap::from_iter([(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )]);
     for (name, value) in source.scheme().sign("msg_1", NOW, &body).unwrap() {
         headers.insert(name, value.parse().unwrap());
     }
@@ -44,7 +54,11 @@ fn send(source: &Source, body: impl Into<Bytes>, lines: &[(&'static str, &'stati
 fn check(source: &Source, body: impl Into<Bytes>, expected: Result<Intake, &str>) {
     let body = body.into();
     let outcome = send(source, body.clone(), &[]).map(|event| event.intake);
-    assert_eq!(outcome.as_ref().map_err(Refusal::as_str), expected.as_ref().map_err(|it| *it), "{body:?}");
+    assert_eq!(
+        outcome.as_ref().map_err(Refusal::as_str),
+        expected.as_ref().map_err(|it| *it),
+        "{body:?}"
+    );
 }
 
 const DELIVER: Result<Intake, &str> = Ok(Intake::Deliver);
@@ -102,10 +116,25 @@ fn ids_are_typed_and_what_is_no_id_is_quarantined() {
     let key = |body: &'static str| send(&source, body, &[]).unwrap().key;
     assert_ne!(key(r#"{"id":1}"#), key(r#"{"id":"1"}"#));
     assert_eq!(key(r#"{"id":1}"#), key(r#"{ "id" : 1 }"#));
-    for body in [r#"{"id":0}"#, r#"{"id":"a\u0000b"}"#, r#"{"id":"__proto__"}"#, r#"{"id":18446744073709551615}"#] {
+    for body in [
+        r#"{"id":0}"#,
+        r#"{"id":"a\u0000b"}"#,
+        r#"{"id":"__proto__"}"#,
+        r#"{"id":18446744073709551615}"#,
+    ] {
         check(&source, body, DELIVER);
     }
-    for id in ["1.5", "1e3", "true", "false", "null", r#""""#, r#"["a"]"#, "{}", "123456789012345678901234567890"] {
+    for id in [
+        "1.5",
+        "1e3",
+        "true",
+        "false",
+        "null",
+        r#""""#,
+        r#"["a"]"#,
+        "{}",
+        "123456789012345678901234567890",
+    ] {
         check(&source, format!(r#"{{"id":{id}}}"#), quarantined(Quarantine::MissingId));
     }
     let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(5000));
@@ -118,31 +147,56 @@ fn what_is_not_strict_json_is_quarantined_or_rejected() {
     let lenient = source(rules("hmac"));
     let strict = source(SourceRules { malformed: Malformed::Reject, ..rules("hmac") });
     let bodies: [&[u8]; 16] = [
-        b"", b"hello", b"[1]", b"\"x\"", b"null", b"1", b"{\"id\":1,\"id\":2}", b"{\"id\":1,\"\\u0069d\":2}",
-        b"{\"id\":1,\"a\":NaN}", b"{\"id\":1,\"a\":1e400}", b"\xef\xbb\xbf{\"id\":1}", b"{\"id\":\"\xff\"}",
-        b"{\"id\":\"\\ud800\"}", b"{} {}", b"{\"id\":1}/*", b"{\0\"\0i\0d\0\"\0:\x001\0}\0",
+        b"",
+        b"hello",
+        b"[1]",
+        b"\"x\"",
+        b"null",
+        b"1",
+        b"{\"id\":1,\"id\":2}",
+        b"{\"id\":1,\"\\u0069d\":2}",
+        b"{\"id\":1,\"a\":NaN}",
+        b"{\"id\":1,\"a\":1e400}",
+        b"\xef\xbb\xbf{\"id\":1}",
+        b"{\"id\":\"\xff\"}",
+        b"{\"id\":\"\\ud800\"}",
+        b"{} {}",
+        b"{\"id\":1}/*",
+        b"{\0\"\0i\0d\0\"\0:\x001\0}\0",
     ];
     for body in bodies {
         check(&lenient, body, quarantined(Quarantine::NotJson));
         check(&strict, body, Err("rejected"));
     }
-    check(&lenient, format!("{{\"id\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000)), quarantined(Quarantine::NotJson));
+    check(
+        &lenient,
+        format!("{{\"id\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000)),
+        quarantined(Quarantine::NotJson),
+    );
 }
 
 #[test]
 fn the_head_is_enough_to_refuse_most() {
     let source = source(rules("hmac"));
-    let refused = |lines: &[(&'static str, &'static str)]| send(&source, "{\"id\":1}", lines).map(drop).unwrap_err().as_str();
+    let refused = |lines: &[(&'static str, &'static str)]| {
+        send(&source, "{\"id\":1}", lines).map(drop).unwrap_err().as_str()
+    };
     assert_eq!(refused(&[("content-encoding", "gzip")]), "unsupported_encoding");
     assert_eq!(refused(&[("content-type", "text/plain")]), "unsupported_type");
     assert_eq!(refused(&[("content-type", "application/json, text/html")]), "unsupported_type");
     assert_eq!(refused(&[("content-type", "application/x+json")]), "unsupported_type");
     assert_eq!(refused(&[("content-type", "application/json; charset=utf-7")]), "unsupported_type");
-    assert_eq!(refused(&[("content-type", "application/x-www-form-urlencoded")]), "unsupported_type");
+    assert_eq!(
+        refused(&[("content-type", "application/x-www-form-urlencoded")]),
+        "unsupported_type"
+    );
     assert_eq!(refused(&[("content-length", "1048577")]), "body_too_large");
     assert_eq!(refused(&[("content-length", "99999999999999999999999")]), "bad_framing");
     assert_eq!(refused(&[("content-length", "+5")]), "bad_framing");
-    assert!(send(&source, "{\"id\":1}", &[("content-type", "Application/JSON; Charset=\"UTF-8\"")]).is_ok());
+    assert!(
+        send(&source, "{\"id\":1}", &[("content-type", "Application/JSON; Charset=\"UTF-8\"")])
+            .is_ok()
+    );
     assert_eq!(source.takes(&Method::GET), Err(Refusal::MethodNotAllowed));
     let large = vec![b' '; limits::BODY_BYTES_DEFAULT + 1];
     assert_eq!(send(&source, large, &[]).map(drop).unwrap_err().as_str(), "body_too_large");
@@ -164,8 +218,16 @@ fn types_values_and_schemas_decide_what_is_delivered() {
     let source_of = |rules: &SourceRules| source(rules.clone());
     let quarantining = source_of(&strict);
     check(&quarantining, body("invoice.paid", true, "1"), DELIVER);
-    check(&quarantining, body("invoice.paid", true, "\"1\""), quarantined(Quarantine::SchemaViolation));
-    check(&quarantining, body("invoice.paid", false, "1"), quarantined(Quarantine::UnexpectedValue));
+    check(
+        &quarantining,
+        body("invoice.paid", true, "\"1\""),
+        quarantined(Quarantine::SchemaViolation),
+    );
+    check(
+        &quarantining,
+        body("invoice.paid", false, "1"),
+        quarantined(Quarantine::UnexpectedValue),
+    );
     check(&quarantining, body("other", true, "1"), quarantined(Quarantine::UnknownType));
 
     strict.unknown_types = UnknownTypes::Refuse;
@@ -179,15 +241,21 @@ fn types_values_and_schemas_decide_what_is_delivered() {
 
 #[test]
 fn without_a_destination_events_are_archived() {
-    check(&source(SourceRules { destination: None, ..rules("hmac") }), r#"{"id":1}"#, Ok(Intake::Archive));
+    check(
+        &source(SourceRules { destination: None, ..rules("hmac") }),
+        r#"{"id":1}"#,
+        Ok(Intake::Archive),
+    );
 }
 
 #[test]
 fn slacks_challenge_is_answered_and_its_forms_are_told_apart_by_content() {
     let slack = source(rules("slack"));
-    let challenge = send(&slack, r#"{"type":"url_verification","challenge":"3eZbrw1a"}"#, &[]).unwrap_err();
+    let challenge =
+        send(&slack, r#"{"type":"url_verification","challenge":"3eZbrw1a"}"#, &[]).unwrap_err();
     assert_eq!(challenge, Refusal::Handshake(Challenge { text: "3eZbrw1a".to_owned() }));
-    let script = send(&slack, r#"{"type":"url_verification","challenge":"<a b>"}"#, &[]).unwrap_err();
+    let script =
+        send(&slack, r#"{"type":"url_verification","challenge":"<a b>"}"#, &[]).unwrap_err();
     assert_eq!(script.as_str(), "rejected");
 
     let form = [("content-type", "application/x-www-form-urlencoded")];
@@ -206,7 +274,11 @@ fn a_conflict_is_kept_under_a_key_of_its_own() {
     assert_ne!(first.content, second.content);
     let conflict = second.clone().into_conflict();
     assert_ne!(conflict.key, first.key);
-    assert_eq!(conflict.key, sent(r#"{"id":1,"a":2}"#).into_conflict().key, "repeating it is a duplicate");
+    assert_eq!(
+        conflict.key,
+        sent(r#"{"id":1,"a":2}"#).into_conflict().key,
+        "repeating it is a duplicate"
+    );
     assert_eq!(conflict.intake, Intake::Quarantine(Quarantine::IdConflict));
 }
 
@@ -216,7 +288,10 @@ fn one_sources_signature_is_nothing_at_another() {
     let theirs = Source::new(rules("hmac"), vec![(other, Validity::default())]).unwrap();
     let ours = source(rules("hmac"));
     let body = Bytes::from_static(b"{\"id\":1}");
-    let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let mut headers = HeaderMap::from_iter([(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )]);
     for (name, value) in theirs.scheme().sign("", NOW, &body).unwrap() {
         headers.insert(name, value.parse().unwrap());
     }
@@ -237,10 +312,16 @@ fn names_are_plain() {
 #[test]
 fn forgetting_keys_too_early_is_said() {
     let week = Some(Duration::from_hours(7 * 24));
-    let window = |provider, key_retention| SourceRules { key_retention, ..rules(provider) }.replay_window().is_some();
+    let window = |provider, key_retention| {
+        SourceRules { key_retention, ..rules(provider) }.replay_window().is_some()
+    };
     assert!(!window("github", None) && window("github", week));
     assert!(!window("stripe", week) && window("stripe", Some(Duration::from_mins(9))));
-    assert!(SourceRules::with_defaults(SourceName::parse("a").unwrap(), "/a", hmac::rules()).key_retention.is_none());
+    assert!(
+        SourceRules::with_defaults(SourceName::parse("a").unwrap(), "/a", hmac::rules())
+            .key_retention
+            .is_none()
+    );
 }
 
 proptest! {

@@ -168,6 +168,7 @@ impl Sources<'_, '_> {
             budget,
             over_budget_status: written.over_budget.value,
             accepted_status: written.answer.value,
+            tell_duplicates: written.tell_duplicates.value,
             keep_headers,
             body_retention: keep.value,
             key_retention,
