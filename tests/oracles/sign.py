@@ -1,4 +1,4 @@
-"""Prints webhooks that the official packages signed, as JSON: `crates/hookward-core/tests/it/oracles.rs` admits them."""
+"""Prints webhooks that the official packages signed, in JSON: `crates/hookward-core/tests/it/oracles.rs` admits them."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The official packages against Hookward's vectors, and against what Hookward signed. `./scripts/test` runs this last."""
+"""The official packages against Hookward's vectors, and what Hookward signed. `./scripts/test` runs this last."""
 
 import base64
 import json
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from official import PROVIDERS, verdict
 
 ROOT = Path(__file__).resolve().parents[2]

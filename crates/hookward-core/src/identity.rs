@@ -131,12 +131,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_apart_is_no_identity() {
-        for scalar in [
-            Scalar::Text(String::new().into()),
-            Scalar::Bool(true),
-            Scalar::Null,
-            Scalar::Container,
-        ] {
+        for scalar in
+            [Scalar::Text(String::new()), Scalar::Bool(true), Scalar::Null, Scalar::Container]
+        {
             assert_eq!(Identity::from_scalar(&scalar), None, "{scalar:?}");
         }
     }

@@ -84,6 +84,7 @@ fn what_it_signs_it_takes_and_a_changed_byte_it_refuses() {
 fn github_takes_sha256_hex_and_nothing_else() {
     let scheme = scheme(github::rules(), &[SECRET]);
     let mac = hex_hmac(SECRET, BODY);
+    let cut = |digits: usize| mac.get(..digits).unwrap();
     let name = "X-Hub-Signature-256";
     check(&scheme, &[(name, &format!("sha256={mac}"))], "ok");
     check(&scheme, &[(name, &format!("sha256={}", mac.to_uppercase()))], "ok");
@@ -93,10 +94,10 @@ fn github_takes_sha256_hex_and_nothing_else() {
     check(&scheme, &[(name, &mac)], "malformed_signature");
     check(&scheme, &[(name, &format!("sha1={mac}"))], "malformed_signature");
     check(&scheme, &[(name, &format!("SHA256={mac}"))], "malformed_signature");
-    check(&scheme, &[(name, &format!("sha256={}", &mac[..62]))], "malformed_signature");
+    check(&scheme, &[(name, &format!("sha256={}", cut(62)))], "malformed_signature");
     check(&scheme, &[(name, &format!("sha256={mac}00"))], "malformed_signature");
-    check(&scheme, &[(name, &format!("sha256={}", &mac[..63]))], "malformed_signature");
-    check(&scheme, &[(name, &format!("sha256={}zz", &mac[..62]))], "malformed_signature");
+    check(&scheme, &[(name, &format!("sha256={}", cut(63)))], "malformed_signature");
+    check(&scheme, &[(name, &format!("sha256={}zz", cut(62)))], "malformed_signature");
     check(&scheme, &[(name, "sha256=\u{e9}")], "malformed_signature");
     check(&scheme, &[(name, &format!("sha256={}", hex_hmac("", BODY)))], "wrong_signature");
     check(&scheme, &[("X-Hub-Signature", &format!("sha1={mac}"))], "missing_signature");
@@ -216,7 +217,7 @@ fn times_are_plain_digits() {
 #[test]
 fn secrets_rotate_by_overlap_and_end_on_time() {
     let (old, new) = ("0e5751c026e543b2e8ab2eb06099daa1", SECRET);
-    let end = NOW.saturating_add(Duration::from_secs(60));
+    let end = NOW.saturating_add(Duration::from_mins(1));
     let secrets = vec![
         (Secret::new(new.to_owned()), Validity { not_before: Some(NOW), not_after: None }),
         (Secret::new(old.to_owned()), Validity { not_before: None, not_after: Some(end) }),
@@ -265,7 +266,7 @@ fn keys_of_the_wrong_kind_are_refused_with_what_they_should_be() {
         let secrets = vec![(Secret::new(secret.to_owned()), Validity::default())];
         match Scheme::new(rules, secrets).unwrap_err() {
             SchemeError::WeakSecret { reason, .. } => reason,
-            other => panic!("{other:?}"),
+            other @ (SchemeError::Rules(_) | SchemeError::NoSecret) => panic!("{other:?}"),
         }
     };
     let reason = refused(standard_webhooks::rules(), "whsec_this*is*not*base64*at*all!");
