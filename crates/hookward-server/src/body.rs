@@ -65,7 +65,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_hours(1);
 
     /// A body that comes in these pieces, and then ends or keeps its reader waiting.
     struct Pieces {

@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     net::SocketAddr,
     pin::Pin,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -89,6 +89,14 @@ impl Destination {
     /// Its configuration.
     pub fn config(&self) -> &DestinationConfig {
         &self.config
+    }
+
+    pub(crate) fn circuit(&self) -> Circuit {
+        *self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_circuit(&self, circuit: Circuit) {
+        *self.circuit.lock().unwrap_or_else(PoisonError::into_inner) = circuit;
     }
 
     pub(crate) fn circuit_rules(&self) -> CircuitRules {

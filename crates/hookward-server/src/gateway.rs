@@ -104,16 +104,22 @@ impl RoutesBuilder {
         Self { sources, destinations }
     }
 
-    /// A source that was there before under the same name keeps the state of its budget, and a destination its circuit.
+    /// A source that was there before under the same name keeps the state of its budget, and a destination its circuit,
+    /// unless it is elsewhere now.
     pub(crate) fn build(self, metrics: &Metrics, before: Option<&Routes>) -> Routes {
         let mut lanes: BTreeMap<DestinationName, Lane> = self
             .destinations
             .into_iter()
             .map(|destination| {
                 let name = destination.name().clone();
-                let wake = before
-                    .and_then(|routes| routes.lanes.get(&name))
-                    .map(|lane| Arc::clone(&lane.wake));
+                let former = before.and_then(|routes| routes.lanes.get(&name));
+                let circuit = former
+                    .filter(|lane| lane.destination.config().url == destination.config().url)
+                    .map(|lane| lane.destination.circuit())
+                    .unwrap_or_default();
+                destination.set_circuit(circuit);
+                metrics.destination(name.as_str()).circuit(circuit.is_open());
+                let wake = former.map(|lane| Arc::clone(&lane.wake));
                 let lane = Lane {
                     destination: Arc::new(destination),
                     sources: Vec::new(),

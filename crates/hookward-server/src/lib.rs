@@ -11,6 +11,7 @@ mod circuit;
 pub mod clock;
 pub mod deliver;
 pub mod destination;
+mod framing;
 pub mod gateway;
 mod listen;
 pub mod metrics;

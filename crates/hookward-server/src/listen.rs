@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
@@ -10,6 +11,7 @@ use std::{
 
 use hookward_core::{address::AddressGroup, config, limits};
 use hyper::{
+    body::Incoming,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -23,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{gateway::Gateway, receive::receive, tls::Tls};
+use crate::{framing::Framed, gateway::Gateway, receive::receive, tls::Tls};
 
 /// Which protocol speaks on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,22 +155,27 @@ async fn speak<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let config::Limits { header_timeout, keep_alive, .. } = gateway.limits;
-    let service = service_fn(move |request| {
+    let answer = move |request: http::Request<Incoming>| {
         let gateway = Arc::clone(&gateway);
-        async move { Ok::<_, std::convert::Infallible>(receive(&gateway, peer.ip(), request).await) }
-    });
-    let stream = TokioIo::new(stream);
+        async move { Ok::<_, Infallible>(receive(&gateway, peer.ip(), request).await) }
+    };
     // A connection that breaks rules, stalls or goes away ends by itself; its requests were counted where they were read.
     match protocol {
         Protocol::Http1 => {
+            let (stream, lengths) = Framed::new(stream, header_timeout);
+            let service = service_fn(move |mut request: http::Request<Incoming>| {
+                lengths.restore(request.headers_mut());
+                answer(request)
+            });
             let mut connection = std::pin::pin!(
                 http1::Builder::new()
                     .timer(TokioTimer::new())
-                    .header_read_timeout(header_timeout)
+                    // Waiting for a head that has begun ends sooner, in `Framed`.
+                    .header_read_timeout(keep_alive.max(header_timeout))
                     .max_buf_size(limits::HEAD_BYTES_MAX)
                     .max_headers(limits::HEADERS_MAX)
                     .half_close(false)
-                    .serve_connection(stream, service)
+                    .serve_connection(TokioIo::new(stream), service)
             );
             tokio::select! {
                 ended = connection.as_mut() => return log_end(peer, ended),
@@ -186,7 +193,7 @@ async fn speak<S>(
                     .max_local_error_reset_streams(HTTP2_RESETS_MAX)
                     .keep_alive_interval(keep_alive)
                     .keep_alive_timeout(limits::HEADER_TIMEOUT)
-                    .serve_connection(stream, service)
+                    .serve_connection(TokioIo::new(stream), service_fn(answer))
             );
             tokio::select! {
                 ended = connection.as_mut() => return log_end(peer, ended),

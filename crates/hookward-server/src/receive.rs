@@ -159,6 +159,9 @@ fn check_framing(parts: &request::Parts) -> Result<(), Refusal> {
     {
         return Err(Refusal::BadFraming("both Content-Length and Transfer-Encoding"));
     }
+    if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
+        return Err(Refusal::BadFraming("two lengths"));
+    }
     if parts.version == Version::HTTP_10 && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Refusal::BadFraming("Transfer-Encoding in HTTP/1.0"));
     }

@@ -187,6 +187,46 @@ impl Embedded {
         joined.unwrap_or_else(|error| Err(StoreError::Unavailable(Arc::new(error))))
     }
 
+    /// Closes the open segment if all in it has expired, so that it can go too, and writes down that time.
+    async fn note_expiry(&self, news: bool) -> Result<(), StoreError> {
+        if retention::open_segment_has_expired(&self.log) {
+            self.durably(|log, state, answer| {
+                let Some(place) = state.move_on() else { return Ok(None) };
+                let then = answer.take().map_or(Then::Nothing, Then::Answer);
+                log.submit(state, Submission { place, record: None, then });
+                Ok(Some(()))
+            })
+            .await?;
+        }
+        if news {
+            self.durably(|log, state, answer| {
+                let record = Watermark { expired_at: state.book.expired_at }.encode();
+                let Some(place) = state.reserve(record.len()) else { return Ok(None) };
+                let then = answer.take().map_or(Then::Nothing, Then::Answer);
+                log.submit(state, Submission { place, record: Some(record), then });
+                Ok(Some(()))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until what was said so far is in the log, so that reading it tells the latest.
+    async fn written(&self) -> Result<(), StoreError> {
+        let (answer, written) = oneshot::channel();
+        {
+            let mut state = self.log.reading()?;
+            if state.durable == state.tail || state.failure.is_some() {
+                return Ok(());
+            }
+            let place = state.tail;
+            self.log
+                .submit(&mut state, Submission { place, record: None, then: Then::Answer(answer) });
+        }
+        // When writing fails, what is in the log can still be read.
+        written.await.map_or(Ok(()), |_| Ok(()))
+    }
+
     /// Writes a record that somebody waits for. `run` says which, and is run again while there is no room for it.
     async fn durably(
         &self,
@@ -224,16 +264,15 @@ impl Store for Embedded {
         let mut work = Work { leased: Vec::with_capacity(granted.len()), next_due };
         let mut damage = None;
         for granted in granted {
-            let event = match granted.cached {
-                Some(event) => Some(event),
-                None => {
-                    let loaded = self.blocking(move |log| reads::load(log, granted.place)).await;
-                    // The others are leased and must not wait for this one, which stays leased for now.
-                    loaded.unwrap_or_else(|error| {
-                        damage = Some(error);
-                        None
-                    })
-                }
+            let event = if let Some(event) = granted.cached {
+                Some(event)
+            } else {
+                let loaded = self.blocking(move |log| reads::load(log, granted.place)).await;
+                // The others are leased and must not wait for this one, which stays leased for now.
+                loaded.unwrap_or_else(|error| {
+                    damage = Some(error);
+                    None
+                })
             };
             if let Some(event) = event {
                 let (attempts, replays) = (granted.progress.attempts, granted.progress.replays);
@@ -294,12 +333,12 @@ impl Store for Embedded {
     }
 
     async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError> {
-        self.log.reading()?;
+        self.written().await?;
         self.blocking(move |log| reads::get(log, key)).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        self.log.reading()?;
+        self.written().await?;
         let query = query.clone();
         self.blocking(move |log| reads::list(log, &query)).await
     }
@@ -318,7 +357,6 @@ impl Store for Embedded {
     }
 
     async fn requeue(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
-        self.log.sound()?;
         let found = self.blocking(move |log| find(log, key)).await?.ok_or(StoreError::NotFound)?;
         if found.state(&self.log.sound()?.book).is_none() {
             return Err(StoreError::NotFound);
@@ -326,6 +364,7 @@ impl Store for Embedded {
         let Found::Event { place: event, facts, .. } = found else {
             return Err(StoreError::BodyExpired);
         };
+        self.written().await?;
         let unlisted = self.blocking(move |log| reads::last_attempt(log, event)).await?;
         self.durably(|log, state, answer| {
             let standing = state.book.standing(event, &facts);
@@ -353,7 +392,6 @@ impl Store for Embedded {
     }
 
     async fn discard(&self, key: EventKey, _now: Timestamp) -> Result<(), StoreError> {
-        self.log.sound()?;
         let found = self.blocking(move |log| find(log, key)).await?;
         let Some(Found::Event { place: event, facts, .. }) = found else {
             return Err(StoreError::NotFound);
@@ -376,26 +414,10 @@ impl Store for Embedded {
 
     async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
         let news = self.log.sound()?.book.expire(now);
-        if retention::open_segment_has_expired(&self.log) {
-            self.durably(|log, state, answer| {
-                let Some(place) = state.move_on() else { return Ok(None) };
-                let then = answer.take().map_or(Then::Nothing, Then::Answer);
-                log.submit(state, Submission { place, record: None, then });
-                Ok(Some(()))
-            })
-            .await?;
-        }
-        if news {
-            self.durably(|log, state, answer| {
-                let record = Watermark { expired_at: state.book.expired_at }.encode();
-                let Some(place) = state.reserve(record.len()) else { return Ok(None) };
-                let then = answer.take().map_or(Then::Nothing, Then::Answer);
-                log.submit(state, Submission { place, record: Some(record), then });
-                Ok(Some(()))
-            })
-            .await?;
-        }
-        self.blocking(retention::collect).await
+        // On a full disk there is no room to write down what expired; removing it gives room.
+        let noted = self.note_expiry(news).await;
+        let expired = self.blocking(retention::collect).await?;
+        if expired == Expired::default() { noted.map(|()| expired) } else { Ok(expired) }
     }
 
     async fn health(&self) -> Result<(), StoreError> {
@@ -413,7 +435,13 @@ impl Store for Embedded {
         let (log, threads) = (Arc::clone(&self.log), Arc::clone(&self.threads));
         let stopped = tokio::task::spawn_blocking(move || {
             let lock = stop(&log, &threads);
-            let failure = log.state().failure.clone();
+            let (failure, spare) = {
+                let state = log.state();
+                (state.failure.clone(), keeper::spare_name(state.tail.segment + 1))
+            };
+            if let Err(error) = log.disk.remove(&spare) {
+                tracing::debug!(error = %error, "there was no spare segment to remove");
+            }
             let written = match failure {
                 Some(failure @ Failure::Disk(_)) => Err(failure.error()),
                 Some(Failure::Damaged(_)) | None => keeper::write_snapshot(&log)

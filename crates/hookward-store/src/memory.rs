@@ -25,7 +25,7 @@ pub struct Memory {
     state: Mutex<Held>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Held {
     /// All events by order of arrival.
     events: BTreeMap<u64, Entry>,
@@ -38,7 +38,7 @@ struct Held {
     closed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     event: Arc<EventParts>,
     body_bytes: usize,
@@ -46,8 +46,10 @@ struct Entry {
     dead: Option<DeadReason>,
     attempts: u32,
     replays: u32,
-    /// When it may be leased next: its due time, or the end of its lease.
+    /// When it is due, leases aside.
     due_at: Timestamp,
+    /// When it may be leased next: its due time, or the end of its lease.
+    free_at: Timestamp,
     token: Option<u64>,
     history: VecDeque<Attempt>,
     body_dropped: bool,
@@ -63,6 +65,27 @@ impl Memory {
     /// An empty store that takes at most so many unfinished events.
     pub fn new(queue_max: usize) -> Self {
         Self { queue_max, state: Mutex::default() }
+    }
+
+    /// What this store would be after a restart if it were durable: everything but its leases.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        let mut held = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        held.closed = false;
+        for entry in held.events.values_mut() {
+            entry.token = None;
+            entry.free_at = entry.due_at;
+        }
+        Self { queue_max: self.queue_max, state: Mutex::new(held) }
+    }
+
+    /// The same with its leases: what no store may be after a restart.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn restarted_with_leases(&self) -> Self {
+        let held = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { queue_max: self.queue_max, state: Mutex::new(Held { closed: false, ..held }) }
     }
 
     fn held(&self) -> Result<MutexGuard<'_, Held>, StoreError> {
@@ -103,7 +126,7 @@ impl Store for Memory {
     ) -> Result<Work, StoreError> {
         let mut held = self.held()?;
         let asked = held.pending().filter(|(_, entry)| sources.contains(&entry.event.source));
-        let mut waiting: Vec<_> = asked.map(|(arrival, entry)| (entry.due_at, arrival)).collect();
+        let mut waiting: Vec<_> = asked.map(|(arrival, entry)| (entry.free_at, arrival)).collect();
         waiting.sort_unstable();
         let due = waiting.iter().take_while(|(at, _)| *at <= now).count().min(limit);
         let next_due = waiting.get(due).map(|(at, _)| *at);
@@ -130,7 +153,7 @@ impl Store for Memory {
     ) -> Result<Lease, StoreError> {
         let mut held = self.held()?;
         let entry = held.leased(lease)?;
-        entry.due_at = until;
+        entry.free_at = until;
         Ok(Lease { until, ..lease.clone() })
     }
 
@@ -149,10 +172,10 @@ impl Store for Memory {
                 entry.tried(attempt);
             }
             Outcome::Again { at, attempt } => {
-                entry.due_at = at;
+                entry.set_due(at);
                 entry.tried(attempt);
             }
-            Outcome::Release { at } => entry.due_at = at,
+            Outcome::Release { at } => entry.set_due(at),
             Outcome::Dead(attempt) => {
                 entry.state = State::Dead;
                 entry.dead = Some(DeadReason::Undeliverable);
@@ -221,7 +244,7 @@ impl Store for Memory {
         entry.dead = None;
         entry.attempts = 0;
         entry.replays += 1;
-        entry.due_at = now;
+        entry.set_due(now);
         entry.token = None;
         Ok(())
     }
@@ -298,6 +321,7 @@ impl Entry {
         Self {
             body_bytes: event.body.len(),
             due_at: event.received_at,
+            free_at: event.received_at,
             event: Arc::new(event),
             state,
             dead,
@@ -311,8 +335,13 @@ impl Entry {
 
     fn lease(&mut self, token: u64, until: Timestamp) -> Lease {
         self.token = Some(token);
-        self.due_at = until;
+        self.free_at = until;
         Lease { key: self.event.key, token, until }
+    }
+
+    fn set_due(&mut self, at: Timestamp) {
+        self.due_at = at;
+        self.free_at = at;
     }
 
     fn tried(&mut self, attempt: Attempt) {
@@ -345,7 +374,7 @@ impl Entry {
             dead: self.dead,
             attempts: self.attempts,
             replays: self.replays,
-            due_at: (self.state == State::Pending).then_some(self.due_at),
+            due_at: (self.state == State::Pending).then_some(self.free_at),
             history: self.history.iter().skip(skip).cloned().collect(),
             body_expired,
         }

@@ -22,6 +22,7 @@ pub(crate) struct ConfigFile {
     #[arg(
         short,
         long,
+        global = true,
         value_name = "FILE",
         default_value = "hookward.toml",
         env = "HOOKWARD_CONFIG"

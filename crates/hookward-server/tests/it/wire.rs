@@ -193,6 +193,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.flush().await.unwrap();
     }
 
+    /// Writes, unless the gateway has said already that it does not want all of it.
+    pub(crate) async fn write_what_is_taken(&mut self, bytes: impl AsRef<[u8]>) {
+        if let Err(error) = self.stream.write_all(bytes.as_ref()).await {
+            let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+            assert!(gone.contains(&error.kind()), "{error}");
+        }
+    }
+
     /// Says that nothing more comes.
     pub(crate) async fn ends(&mut self) {
         self.stream.shutdown().await.unwrap();
@@ -233,10 +241,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(count) => self.unread.extend_from_slice(&more[..count]),
             }
         }
-    }
-
-    pub(crate) fn stream(&self) -> &S {
-        &self.stream
     }
 }
 

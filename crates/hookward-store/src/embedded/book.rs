@@ -149,7 +149,7 @@ impl Book {
         match record.verdict {
             Verdict::Done => self.rest(record.event, facts, progress, State::Done, None),
             Verdict::Again(due_at) => {
-                self.set_pending(record.event, Pending::new(facts, progress, due_at))
+                self.set_pending(record.event, Pending::new(facts, progress, due_at));
             }
             Verdict::Dead => {
                 self.rest(

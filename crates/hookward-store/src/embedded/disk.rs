@@ -124,7 +124,7 @@ impl Disk for RealDisk {
             let Ok(name) = entry.file_name().into_string() else { continue };
             match entry.metadata() {
                 Ok(metadata) if metadata.is_file() && name != LOCK => {
-                    files.push((name, metadata.len()))
+                    files.push((name, metadata.len()));
                 }
                 Ok(_) => {}
                 // Removed since the directory was read.

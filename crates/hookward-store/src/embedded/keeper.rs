@@ -51,7 +51,7 @@ pub(crate) fn run(log: &Log) {
                     Ok(()) => {}
                     // Both are derived from the log: without them the next opening takes longer.
                     Err(error) => {
-                        tracing::warn!(error = %error, segment = number, "writing an index or snapshot failed")
+                        tracing::warn!(error = %error, segment = number, "writing an index or snapshot failed");
                     }
                 }
             }
@@ -80,21 +80,24 @@ fn next_chore(log: &Log) -> Option<Chore> {
 fn provide_spare(log: &Log, number: u32) {
     let name = spare_name(number);
     let made = make_segment(log.disk.as_ref(), &name, number, log.options.segment_bytes);
-    let spare = match made {
-        Ok(()) => Spare::Ready,
+    let made = match made {
+        Ok(()) => Ok(()),
         Err(error) => {
             tracing::error!(error = %error, segment = number, "no room for the next segment of the log");
             if let Err(error) = log.disk.remove(&name) {
                 tracing::debug!(error = %error, "nothing to remove");
             }
-            Spare::Failed(Arc::new(error))
+            Err(Arc::new(error))
         }
     };
     let mut state = log.state();
-    state.spare = spare;
+    // Whoever needs room next asks again: space may have returned.
+    state.spare = if made.is_ok() { Spare::Ready } else { Spare::Missing };
     let waiting = std::mem::take(&mut state.waiting_for_room);
     drop(state);
-    drop(waiting);
+    for waiter in waiting {
+        drop(waiter.send(made.clone()));
+    }
 }
 
 /// Writes a whole segment of zeros behind its header, durably: later syncs overwrite and need not grow the file.

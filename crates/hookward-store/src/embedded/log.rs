@@ -61,7 +61,7 @@ pub(crate) struct State {
     /// Everything before it is durable.
     pub(crate) durable: Place,
     pub(crate) spare: Spare,
-    pub(crate) waiting_for_room: Vec<oneshot::Sender<()>>,
+    pub(crate) waiting_for_room: Vec<oneshot::Sender<Result<(), Arc<io::Error>>>>,
     /// Sealed segments without a key file yet.
     pub(crate) unindexed: Vec<u32>,
     pub(crate) failure: Option<Failure>,
@@ -111,7 +111,6 @@ pub(crate) enum Spare {
     Missing,
     Wanted,
     Ready,
-    Failed(Arc<io::Error>),
 }
 
 /// A record on its way to the disk.
@@ -208,12 +207,12 @@ impl Log {
                 if let Some(done) = run(&mut state)? {
                     return Ok(done);
                 }
-                let room = state.await_room()?;
+                let room = state.await_room();
                 self.chores.notify_one();
                 room
             };
-            // A dropped sender means the same: look again.
-            room.await.unwrap_or_default();
+            // A dropped sender means the same as room: look again.
+            room.await.unwrap_or(Ok(())).map_err(|error| StoreError::Unavailable(error))?;
         }
     }
 
@@ -320,14 +319,12 @@ impl State {
         Some(self.tail)
     }
 
-    /// Asks for the next segment's file. An error when the last try failed; the next try is then on its way.
-    fn await_room(&mut self) -> Result<oneshot::Receiver<()>, StoreError> {
-        if let Spare::Failed(error) = std::mem::replace(&mut self.spare, Spare::Wanted) {
-            return Err(StoreError::Unavailable(error));
-        }
+    /// Asks for the next segment's file, and waits until it is there or cannot be made.
+    fn await_room(&mut self) -> oneshot::Receiver<Result<(), Arc<io::Error>>> {
+        self.spare = Spare::Wanted;
         let (room, wait) = oneshot::channel();
         self.waiting_for_room.push(room);
-        Ok(wait)
+        wait
     }
 
     /// Whether so many more bytes may wait.

@@ -84,7 +84,7 @@ pub(crate) fn find(log: &Log, key: EventKey) -> Result<Option<Found>, StoreError
     let mut searches = 0;
     loop {
         let shelves = {
-            let state = log.state();
+            let state = log.reading()?;
             if let Some((place, entry)) = state.open_key(key) {
                 let (content, facts) = (entry.content, entry.facts.clone());
                 return Ok(Some(Found::Event { place, content, facts }));

@@ -57,7 +57,7 @@ pub(crate) fn list(log: &Log, query: &Query) -> Result<Page, StoreError> {
             }
         }
         Some(State::Done | State::Archived) | None => {
-            page.next = walk(log, query, before, &mut found)?
+            page.next = walk(log, query, before, &mut found)?;
         }
     }
     if query.limit > 0 && found.len() >= query.limit {
@@ -247,11 +247,11 @@ fn find_ends(
             state.segments.range(from..).map(|(_, held)| Arc::clone(&held.segment)).collect();
         (wanted, segments, state.durable)
     };
-    let Some(mut from) = wanted.iter().min().copied() else { return Ok(ends) };
+    let Some(first) = wanted.iter().min().copied() else { return Ok(ends) };
     for segment in segments {
         let number = segment.header.number;
         let mut scan = Scan::new(log.disk.as_ref(), &segment);
-        let mut offset = if from.segment == number { from.offset } else { SEGMENT_HEADER_BYTES };
+        let mut offset = if first.segment == number { first.offset } else { SEGMENT_HEADER_BYTES };
         while (Place { segment: number, offset }) < tail {
             match scan.step(offset) {
                 Ok(Step::Record { record: Record::Seal, .. } | Step::End | Step::Bad(_))
@@ -268,7 +268,6 @@ fn find_ends(
                 return Ok(ends);
             }
         }
-        from = Place { segment: number + 1, offset: 0 };
     }
     Ok(ends)
 }

@@ -95,7 +95,7 @@ mod tests {
     proptest! {
         #[test]
         fn marks_are_read_as_they_were_written(
-            event: u64, previous in option::of((1..u64::from(u32::MAX)) << 32), replays: u32, at: u64, generation: u32,
+            event: u64, previous in option::of(1_u64 << 32..), replays: u32, at: u64, generation: u32,
         ) {
             let (event, at) = (Place::from_u64(event), Timestamp::from_micros(at));
             let requeued = Requeued { event, previous: previous.map(Place::from_u64), replays, due_at: at };

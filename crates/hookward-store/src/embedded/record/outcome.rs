@@ -102,7 +102,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_outcome_is_read_as_it_was_written(
-            event: u64, previous in option::of((1..u64::from(u32::MAX)) << 32), which in 0..3, at: u64, attempts: u32,
+            event: u64, previous in option::of(1_u64 << 32..), which in 0..3_usize, at: u64, attempts: u32,
             replays: u32, attempt in option::of((any::<u64>(), any::<Option<u16>>(), ".{0,100}")),
         ) {
             let record = OutcomeRecord {

@@ -1,0 +1,205 @@
+//! Bytes that change under the store, and files that go: never a panic, and never a silent loss.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hookward_store::{
+    Attempt, Claim, Outcome, Query, Store, StoreError,
+    embedded::{Embedded, OpenError},
+};
+
+use crate::{
+    sim::SimDisk,
+    subjects::small,
+    trouble::{at, done, event, key, shop},
+};
+
+const EVENTS: u64 = 40;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// A store with events in all states over several segments, some of which have gone, closed or not.
+async fn files(close: bool) -> Files {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), small()).unwrap();
+    for number in 100..115 {
+        let mut parts = event(number).into_parts();
+        parts.key_expires_at = None;
+        parts.body_expires_at = at(5);
+        store.append(hookward_core::event::testing::event(parts), Claim::Queue).await.unwrap();
+    }
+    for leased in store.lease(&[shop()], at(1), at(60), 100).await.unwrap().leased {
+        store.settle(leased.lease, done(2), at(2)).await.unwrap();
+    }
+    store.expire(at(6)).await.unwrap();
+    for number in 0..EVENTS {
+        store.append(event(number), Claim::Queue).await.unwrap();
+    }
+    let leased = store.lease(&[shop()], at(7), at(60), EVENTS as usize - 8).await.unwrap().leased;
+    for (number, leased) in leased.into_iter().enumerate() {
+        let attempt = Attempt { at: at(8), status: None, note: "no".into() };
+        let outcome = match number % 4 {
+            0 => Outcome::Again { at: at(9), attempt },
+            1 => Outcome::Dead(attempt),
+            _ => done(8),
+        };
+        store.settle(leased.lease, outcome, at(8)).await.unwrap();
+    }
+    store.requeue(key(1), at(9)).await.unwrap();
+    store.discard(key(5), at(9)).await.unwrap();
+    if close {
+        store.close().await.unwrap();
+    }
+    drop(store);
+    disk.files_now()
+}
+
+/// Opens what is left, and uses it; `Err` says what was lost without a word.
+async fn use_it(files: Files) -> Result<(), String> {
+    let store = match Embedded::open_on(Arc::new(SimDisk::with_files(files)), small()) {
+        Ok(store) => store,
+        Err(OpenError::Damaged { .. } | OpenError::Foreign { .. }) => return Ok(()),
+        Err(error) => return Err(format!("neither opened nor damaged: {error}")),
+    };
+    let reported = store.recovery().cut.is_some();
+    let mut damaged = false;
+    let pending = store.counts().await.map_err(|error| error.to_string())?.pending;
+    let mut delivered = 0;
+    loop {
+        match store.lease(&[shop()], at(10), at(500), 3).await {
+            Ok(work) if work.leased.is_empty() => break,
+            Ok(work) => {
+                for leased in work.leased {
+                    delivered += 1;
+                    if leased.event.body != event_body(&leased.event.sender_id) {
+                        return Err(format!("another body was delivered: {:?}", leased.event));
+                    }
+                }
+            }
+            Err(StoreError::Damaged { .. }) => damaged = true,
+            Err(other) => return Err(other.to_string()),
+        }
+    }
+    damaged |= store.health().await.is_err();
+    if delivered < pending && !damaged {
+        return Err(format!("{delivered} delivered of {pending}"));
+    }
+    for number in (0..EVENTS).chain(100..115) {
+        match store.get(key(number)).await {
+            Ok(Some(kept)) if kept.body_expired => {}
+            Ok(Some(kept)) => {
+                if kept.event.body != event_body(&kept.event.sender_id) {
+                    return Err(format!("another body was read: {:?}", kept.event));
+                }
+            }
+            Ok(None) if reported => {}
+            Ok(None) => return Err(format!("event {number} is lost, and nobody was told")),
+            Err(StoreError::Damaged { .. }) => damaged = true,
+            Err(other) => return Err(other.to_string()),
+        }
+    }
+    let list = store.list(&Query { limit: 1_000, ..Query::default() }).await;
+    drop(
+        list.map_err(|error| {
+            matches!(error, StoreError::Damaged { .. }).then_some(()).ok_or(error)
+        }),
+    );
+    let expired = store.expire(at(1_500)).await;
+    match expired {
+        Ok(_) | Err(StoreError::Damaged { .. }) => {}
+        Err(other) => return Err(other.to_string()),
+    }
+    if damaged && store.health().await.is_ok() {
+        return Err("damage was met, but the store says that it is well".into());
+    }
+    Ok(())
+}
+
+fn event_body(sender_id: &Option<Box<str>>) -> bytes::Bytes {
+    event(sender_id.as_deref().unwrap().parse().unwrap()).body.clone()
+}
+
+#[tokio::test]
+async fn a_flipped_bit_anywhere_is_reported_or_does_no_harm() {
+    for close in [false, true] {
+        let whole = files(close).await;
+        use_it(whole.clone()).await.unwrap();
+        let mut flips = 0_usize;
+        for (name, bytes) in &whole {
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let beyond = (used..bytes.len()).step_by(997);
+            for position in (0..used).step_by(7).chain(beyond) {
+                flips += 1;
+                let mut files = whole.clone();
+                files.get_mut(name).unwrap()[position] ^= 1 << (flips % 8);
+                use_it(files).await.unwrap_or_else(|loss| {
+                    panic!("closed: {close}, {name}, byte {position}: {loss}")
+                });
+            }
+        }
+        assert!(flips > 2_000, "only {flips} bits were flipped");
+    }
+}
+
+#[tokio::test]
+async fn a_shortened_or_missing_file_is_reported_or_does_no_harm() {
+    for close in [false, true] {
+        let whole = files(close).await;
+        for (name, bytes) in &whole {
+            let mut missing = whole.clone();
+            missing.remove(name);
+            if name.ends_with(".keys") {
+                // The one file that nothing else tells of: its loss forgets keys of events that were delivered long ago.
+                continue;
+            }
+            use_it(missing)
+                .await
+                .unwrap_or_else(|loss| panic!("closed: {close}, without {name}: {loss}"));
+            for len in (0..bytes.len()).step_by(211) {
+                let mut files = whole.clone();
+                files.get_mut(name).unwrap().truncate(len);
+                use_it(files)
+                    .await
+                    .unwrap_or_else(|loss| panic!("closed: {close}, {name} cut to {len}: {loss}"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_place_of_damage_is_told() {
+    let mut files = files(true).await;
+    let (name, bytes) = files.iter_mut().find(|(name, _)| name.ends_with(".log")).unwrap();
+    let name = name.clone();
+    bytes[100] ^= 1;
+    let store = Embedded::open_on(Arc::new(SimDisk::with_files(without_derived(files))), small());
+    let Err(OpenError::Damaged { place }) = store else { panic!("{store:?}") };
+    assert!(place.contains(&name) && place.contains("byte"), "{place}");
+}
+
+#[tokio::test]
+async fn derived_files_are_derived_again() {
+    let whole = files(true).await;
+    let derived = whole.keys().filter(|name| name.ends_with(".idx")).count();
+    assert!(derived > 1, "{:?}", whole.keys());
+    let store =
+        Embedded::open_on(Arc::new(SimDisk::with_files(without_derived(whole.clone()))), small())
+            .unwrap();
+    assert!(!store.recovery().snapshot && store.recovery().records > 40, "{:?}", store.recovery());
+    let again = Embedded::open_on(Arc::new(SimDisk::with_files(whole)), small()).unwrap();
+    assert!(
+        again.recovery().snapshot && again.recovery().rebuilt.is_empty(),
+        "{:?}",
+        again.recovery()
+    );
+    assert!(again.recovery().records < 40, "{:?}", again.recovery());
+    for number in (0..EVENTS).chain(100..115) {
+        let (one, other) =
+            (store.get(key(number)).await.unwrap(), again.get(key(number)).await.unwrap());
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+}
+
+fn without_derived(mut files: Files) -> Files {
+    files.retain(|name, _| !name.ends_with(".idx") && name != "snapshot");
+    files
+}

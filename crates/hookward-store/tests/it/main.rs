@@ -1,0 +1,33 @@
+//! All integration tests of the store, in one binary.
+#![expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::cast_possible_truncation,
+    clippy::clone_on_ref_ptr,
+    clippy::future_not_send,
+    clippy::needless_pass_by_value,
+    clippy::ref_option,
+    reason = "small numbers, names of our own files, and histories that run on one thread"
+)]
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod format;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod planted;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod story;
+#[cfg(test)]
+mod subjects;
+#[cfg(test)]
+mod trouble;

@@ -1,0 +1,121 @@
+//! The kinds of store that go through the suite.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use hookward_store::{
+    Store,
+    conformance::Subject,
+    embedded::{Embedded, Options},
+    fault::Faulty,
+    memory::Memory,
+};
+
+use crate::sim::SimDisk;
+
+/// Segments so small that each check uses several.
+pub(crate) fn small() -> Options {
+    Options { segment_bytes: 8 * 1024, cache_bytes_max: 2 * 1024, ..Options::default() }
+}
+
+/// The reference store, which is told what a restart is.
+#[derive(Default)]
+pub(crate) struct MemorySubject {
+    latest: Mutex<Option<Arc<Memory>>>,
+}
+
+#[async_trait]
+impl Subject for MemorySubject {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        let memory = Arc::new(Memory::default());
+        *self.latest.lock().unwrap() = Some(Arc::clone(&memory));
+        memory
+    }
+
+    async fn restart(&self, _store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        let mut latest = self.latest.lock().unwrap();
+        let restarted = Arc::new(latest.as_ref()?.restarted());
+        *latest = Some(Arc::clone(&restarted));
+        Some(restarted)
+    }
+}
+
+/// The embedded store in a directory.
+pub(crate) struct EmbeddedSubject {
+    options: Options,
+    directory: tempfile::TempDir,
+    latest: Mutex<u32>,
+}
+
+impl EmbeddedSubject {
+    pub(crate) fn new(options: Options) -> Self {
+        Self { options, directory: tempfile::tempdir().unwrap(), latest: Mutex::new(0) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join(self.latest.lock().unwrap().to_string())
+    }
+}
+
+#[async_trait]
+impl Subject for EmbeddedSubject {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        *self.latest.lock().unwrap() += 1;
+        open(&self.path(), &self.options)
+    }
+
+    async fn restart(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        assert_eq!(Arc::strong_count(&store), 1, "the check still uses the store");
+        drop(store);
+        Some(open(&self.path(), &self.options))
+    }
+}
+
+fn open(path: &Path, options: &Options) -> Arc<dyn Store> {
+    Arc::new(Embedded::open(path, options.clone()).unwrap())
+}
+
+/// The embedded store on a disk that loses its power at each restart, with all that was not synced.
+pub(crate) struct SimSubject {
+    latest: Mutex<Arc<SimDisk>>,
+}
+
+impl SimSubject {
+    pub(crate) fn new() -> Self {
+        Self { latest: Mutex::new(Arc::new(SimDisk::default())) }
+    }
+}
+
+#[async_trait]
+impl Subject for SimSubject {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        let disk = Arc::new(SimDisk::default());
+        *self.latest.lock().unwrap() = Arc::clone(&disk);
+        Arc::new(Embedded::open_on(disk, small()).unwrap())
+    }
+
+    async fn restart(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        let mut latest = self.latest.lock().unwrap();
+        let survived = Arc::new(latest.cut_power());
+        drop(store);
+        *latest = Arc::clone(&survived);
+        Some(Arc::new(Embedded::open_on(survived, small()).unwrap()))
+    }
+}
+
+/// Another subject's store behind a wrapper without a fault.
+pub(crate) struct FaultySubject<S>(pub(crate) S);
+
+#[async_trait]
+impl<S: Subject> Subject for FaultySubject<S> {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        Arc::new(Faulty::new(self.0.fresh().await))
+    }
+
+    async fn restart(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        Some(Arc::new(Faulty::new(self.0.restart(store).await?)))
+    }
+}

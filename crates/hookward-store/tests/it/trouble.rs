@@ -1,0 +1,209 @@
+//! A disk that fills up, that fails, that fails to sync.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use hookward_core::{
+    ContentDigest, Event, EventKey, EventParts, Intake, SourceName, Timestamp, event::testing,
+};
+use hookward_store::{
+    Attempt, Claim, Outcome, Receipt, State, Store, StoreError,
+    embedded::{Embedded, OpenError, Options},
+};
+
+use crate::{sim::SimDisk, subjects::small};
+
+pub(crate) fn shop() -> SourceName {
+    SourceName::parse("shop").unwrap()
+}
+
+pub(crate) fn key(number: u64) -> EventKey {
+    let spread = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    EventKey::from_bytes(spread.to_be_bytes())
+}
+
+pub(crate) fn at(second: u64) -> Timestamp {
+    Timestamp::from_secs(1_000_000).saturating_add(Duration::from_secs(second))
+}
+
+pub(crate) fn event(number: u64) -> Event {
+    let body =
+        format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat((number % 7) as usize * 100));
+    testing::event(EventParts {
+        key: key(number),
+        source: shop(),
+        event_type: Some("paid".into()),
+        sender_id: Some(number.to_string().into()),
+        content: ContentDigest::from_bytes(*key(number).as_bytes()),
+        received_at: at(0),
+        intake: Intake::Deliver,
+        headers: Vec::new(),
+        body: body.into(),
+        body_expires_at: at(1_000),
+        key_expires_at: Some(at(2_000)),
+    })
+}
+
+pub(crate) fn done(second: u64) -> Outcome {
+    Outcome::Done(Attempt { at: at(second), status: Some(200), note: "ok".into() })
+}
+
+/// Appends until it fails; gives back how many were kept, and why no more.
+async fn fill(store: &Embedded, from: u64) -> (u64, StoreError) {
+    let mut number = from;
+    loop {
+        match store.append(event(number), Claim::Queue).await {
+            Ok(receipt) => assert_eq!(receipt, Receipt::Kept { lease: None }),
+            Err(error) => return (number, error),
+        }
+        number += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_appends_loses_nothing_and_recovers() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), small()).unwrap();
+    disk.set_capacity(Some(60 * 1024));
+    let (kept, error) = fill(&store, 0).await;
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(kept > 20, "only {kept} were kept");
+    let (still, error) = fill(&store, kept).await;
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    for number in 0..still {
+        let again = store.append(event(number), Claim::Queue).await.unwrap();
+        assert_eq!(
+            again,
+            Receipt::Duplicate { state: State::Pending },
+            "a full disk still knows its events"
+        );
+    }
+
+    disk.set_capacity(None);
+    let mut tries = 0;
+    while store.append(event(still), Claim::Queue).await.is_err() {
+        tries += 1;
+        assert!(tries < 3, "space returned, but appends are still refused");
+    }
+    let (survived, ()) = (Arc::new(disk.cut_power()), drop(store));
+    let store = Embedded::open_on(survived, small()).unwrap();
+    let work = store.lease(&[shop()], at(1), at(2), 10_000).await.unwrap();
+    assert_eq!(work.leased.len() as u64, still + 1);
+}
+
+#[tokio::test]
+async fn expiry_gives_space_back_on_a_full_disk() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), small()).unwrap();
+    disk.set_capacity(Some(80 * 1024));
+    let (kept, _) = fill(&store, 0).await;
+    let mut settled = 0;
+    for leased in store.lease(&[shop()], at(1), at(60), 10_000).await.unwrap().leased {
+        // The log may have no room for all outcomes; those events stay.
+        settled += u64::from(store.settle(leased.lease, done(2), at(2)).await.is_ok());
+    }
+    assert!(settled > 0 && settled <= kept);
+    let before = store.counts().await.unwrap().stored_bytes;
+    disk.set_capacity(None);
+    store.lease(&[shop()], at(100), at(160), 10_000).await.unwrap();
+    store.expire(at(5_000)).await.unwrap();
+    let work = store.lease(&[shop()], at(5_000), at(5_060), 10_000).await.unwrap();
+    for leased in work.leased {
+        store.settle(leased.lease, done(5_001), at(5_001)).await.unwrap();
+    }
+    let expired = store.expire(at(6_000)).await.unwrap();
+    let after = store.counts().await.unwrap();
+    assert!(
+        expired.bytes > 0 && after.stored_bytes < before / 2,
+        "{before} bytes before, {after:?} after"
+    );
+    assert_eq!((after.pending, after.finished, after.dead), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_failed_sync_poisons_the_store_until_it_is_reopened() {
+    for syncs in 0..40 {
+        let disk = Arc::new(SimDisk::default());
+        let store = Embedded::open_on(disk.clone(), small()).unwrap();
+        disk.fail_sync_in(syncs);
+        let mut acknowledged = BTreeSet::new();
+        let mut failed = false;
+        for number in 0..60 {
+            match store.append(event(number), Claim::Queue).await {
+                Ok(_) => {
+                    // The next segment's file may fail to sync, which is no reason to stop.
+                    acknowledged.insert(number);
+                }
+                Err(StoreError::Unavailable(_)) => failed = true,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        if store.health().await.is_err() {
+            assert!(failed, "unhealthy without a failed append");
+            assert!(
+                store.append(event(999), Claim::Queue).await.is_err(),
+                "acknowledged after a failed sync"
+            );
+            assert!(
+                store.lease(&[shop()], at(1), at(2), 1).await.is_err(),
+                "leased after a failed sync"
+            );
+        }
+        for survive in [false, true] {
+            let files = disk.image(disk.now(), &mut |_| survive);
+            let reopened =
+                Embedded::open_on(Arc::new(SimDisk::with_files(files)), small()).unwrap();
+            for number in &acknowledged {
+                assert!(
+                    reopened.get(key(*number)).await.unwrap().is_some(),
+                    "sync {syncs}: event {number} is lost"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_open_store_owns_its_directory_and_a_closed_one_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Embedded::open(directory.path(), small()).unwrap();
+    let second = Embedded::open(directory.path(), small());
+    assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
+    store.close().await.unwrap();
+    let second = Embedded::open(directory.path(), small()).unwrap();
+    drop(second);
+    Embedded::open(directory.path(), small()).unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_of_something_else_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("thesis.doc"), "precious").unwrap();
+    let opened = Embedded::open(directory.path(), small());
+    assert!(matches!(opened, Err(OpenError::Foreign { .. })), "{opened:?}");
+    assert!(directory.path().join("thesis.doc").exists());
+}
+
+#[tokio::test]
+async fn too_many_unfinished_events_and_too_large_ones_are_refused() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk, Options { queue_max: 3, ..small() }).unwrap();
+    let (kept, error) = fill(&store, 0).await;
+    assert!(kept == 3 && matches!(error, StoreError::Full), "{kept} kept, then {error:?}");
+    let again = store.append(event(1), Claim::Queue).await.unwrap();
+    assert_eq!(
+        again,
+        Receipt::Duplicate { state: State::Pending },
+        "a full queue still answers duplicates"
+    );
+    let leased = store.lease(&[shop()], at(1), at(2), 1).await.unwrap().leased.remove(0);
+    store.settle(leased.lease, done(1), at(1)).await.unwrap();
+    store.append(event(3), Claim::Queue).await.unwrap();
+
+    let mut large = event(9).into_parts();
+    large.body = (0..9_000_u32)
+        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes())
+        .collect::<Vec<u8>>()
+        .into();
+    let refused = store.append(testing::event(large), Claim::Queue).await;
+    assert!(matches!(refused, Err(StoreError::TooLarge { max }) if max < 8 * 1024), "{refused:?}");
+}

@@ -1,0 +1,118 @@
+//! An application behind the gateway: takes deliveries, or does not, and remembers them.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    thread,
+};
+
+use crate::program::PATIENCE;
+
+/// One delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub headers: HashMap<String, String>,
+    pub body: String,
+    /// What it was answered.
+    pub status: u16,
+}
+
+impl Delivery {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value)
+    }
+}
+
+/// Listens until the test's process ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Application {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    status: AtomicU16,
+    deliveries: Mutex<Vec<Delivery>>,
+    arrived: Condvar,
+}
+
+impl Application {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            status: AtomicU16::new(200),
+            deliveries: Mutex::default(),
+            arrived: Condvar::new(),
+        });
+        let application = Self { address, shared: Arc::clone(&shared) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                // A gateway that is killed in the middle takes its connection with it.
+                thread::spawn(move || take(&shared, &stream).unwrap_or_default());
+            }
+        });
+        application
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it answers from now on.
+    pub(crate) fn answers(&self, status: u16) {
+        self.shared.status.store(status, Ordering::SeqCst);
+    }
+
+    /// Waits until what has arrived is as it should be.
+    pub(crate) fn waits_for(
+        &self,
+        what: &str,
+        holds: impl Fn(&[Delivery]) -> bool,
+    ) -> Vec<Delivery> {
+        let deliveries = self.shared.deliveries.lock().unwrap();
+        let waiting = |deliveries: &mut Vec<Delivery>| !holds(deliveries);
+        let waited = self.shared.arrived.wait_timeout_while(deliveries, PATIENCE, waiting);
+        let (deliveries, timeout) = waited.unwrap();
+        assert!(!timeout.timed_out(), "not within {PATIENCE:?}: {what}; there are {deliveries:?}");
+        deliveries.clone()
+    }
+
+    /// Waits for so many deliveries.
+    pub(crate) fn got(&self, count: usize) -> Vec<Delivery> {
+        self.waits_for("deliveries", |deliveries| deliveries.len() >= count)
+    }
+}
+
+fn take(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut headers = HashMap::new();
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        headers.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+    let length = headers.get("content-length").and_then(|it| it.parse().ok()).unwrap_or_default();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let status = shared.status.load(Ordering::SeqCst);
+    let body = String::from_utf8(body).unwrap();
+    shared.deliveries.lock().unwrap().push(Delivery { headers, body, status });
+    let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let mut stream = stream;
+    let answered = stream.write_all(answer.as_bytes());
+    shared.arrived.notify_all();
+    answered
+}
