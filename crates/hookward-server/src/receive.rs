@@ -63,9 +63,7 @@ where
     B: Body<Data = Bytes>,
 {
     let (source, rules) = (&route.source, route.source.rules());
-    if gateway.is_stopping() {
-        return Err(ReceiveError::ShuttingDown);
-    }
+    let stopping = gateway.is_stopping();
     check_framing(parts)?;
     drop_underscored(&mut parts.headers);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
@@ -100,6 +98,10 @@ where
     if let Some(budget) = &rules.budget {
         let taken = route.budget.take(budget, gateway.clock.elapsed());
         taken.map_err(|wait| Refusal::SourceBudget { retry_after: wait.0 })?;
+    }
+    // What was on its way when the gateway was told to stop is finished; what came later is told so, once it is verified.
+    if stopping {
+        return Err(ReceiveError::ShuttingDown);
     }
     let event = match verified.admit() {
         Ok(event) => event,

@@ -24,6 +24,7 @@ mod snapshot;
 mod writer;
 
 use std::{
+    collections::HashMap,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -36,16 +37,17 @@ use async_trait::async_trait;
 use hookward_core::{Event, EventKey, SourceName, Timestamp};
 use tokio::sync::oneshot;
 
+use self::{
+    book::Progress,
+    log::{Failure, Log, Spare, Submission, Then},
+    lookup::{Found, find},
+    record::{Discarded, OutcomeRecord, Place, Requeued, Verdict, Watermark},
+    segment::ReadError,
+    writer::Writer,
+};
 pub use self::{
     disk::{Disk, RealDisk},
     recovery::Recovery,
-};
-use self::{
-    log::{Failure, Log, Submission, Then},
-    lookup::{Found, find},
-    record::{Discarded, OutcomeRecord, Requeued, Verdict, Watermark},
-    segment::ReadError,
-    writer::Writer,
 };
 use crate::{
     Attempt, Claim, Counts, Expired, Kept, Lease, Leased, Outcome, Page, Query, Receipt, State,
@@ -55,7 +57,7 @@ use crate::{
 /// How an embedded store works.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The size of a segment: space is given back by segments, and an event must fit in one. 64 MiB; at least 4 KiB.
+    /// The size of a segment: space is given back by segments, and an event must fit in one. 64 MiB; from 4 KiB to 1 GiB.
     pub segment_bytes: u32,
     /// Unfinished events taken before an append answers [`StoreError::Full`]: about 250 bytes of memory each. 1,000,000.
     pub queue_max: usize,
@@ -78,6 +80,9 @@ impl Default for Options {
 
 /// The smallest segment that is of any use.
 const SEGMENT_BYTES_MIN: u32 = 4 * 1024;
+
+/// The largest segment: offsets are 32 bits, and space is given back by segments.
+const SEGMENT_BYTES_MAX: u32 = 1024 * 1024 * 1024;
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -164,7 +169,7 @@ impl Embedded {
         mut options: Options,
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
-        options.segment_bytes = options.segment_bytes.max(SEGMENT_BYTES_MIN);
+        options.segment_bytes = options.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
         let recovered = recovery::recover(disk.as_ref(), &options)?;
         let log = Arc::new(Log::new(disk, options, recovered.state));
         let writer = Writer::new(Arc::clone(&log), recovered.segment, recovered.offset);
@@ -261,25 +266,20 @@ impl Store for Embedded {
         limit: usize,
     ) -> Result<Work, StoreError> {
         let (granted, next_due) = self.log.sound()?.lease(sources, now, until, limit);
-        let mut work = Work { leased: Vec::with_capacity(granted.len()), next_due };
-        let mut damage = None;
-        for granted in granted {
-            let event = if let Some(event) = granted.cached {
-                Some(event)
-            } else {
-                let loaded = self.blocking(move |log| reads::load(log, granted.place)).await;
-                // The others are leased and must not wait for this one, which stays leased for now.
-                loaded.unwrap_or_else(|error| {
-                    damage = Some(error);
-                    None
-                })
-            };
-            if let Some(event) = event {
-                let (attempts, replays) = (granted.progress.attempts, granted.progress.replays);
-                work.leased.push(Leased { lease: granted.lease, event, attempts, replays });
-            }
-        }
+        let unread: Vec<Place> =
+            granted.iter().filter(|one| one.cached.is_none()).map(|one| one.place).collect();
+        let (mut bodies, damage) = match unread.as_slice() {
+            [] => (HashMap::new(), None),
+            _ => self.blocking(move |log| Ok(reads::load(log, &unread))).await?,
+        };
+        let leased = granted.into_iter().filter_map(|one| {
+            let event = one.cached.or_else(|| bodies.remove(&one.place))?;
+            let Progress { attempts, replays, .. } = one.progress;
+            Some(Leased { lease: one.lease, event, attempts, replays })
+        });
+        let work = Work { leased: leased.collect(), next_due };
         match damage {
+            // What could be read is leased and must not wait for what could not, which stays leased for now.
             Some(error) if work.leased.is_empty() => Err(error),
             Some(_) | None => Ok(work),
         }
@@ -421,10 +421,15 @@ impl Store for Embedded {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        match &self.log.reading()?.failure {
-            Some(failure) => Err(failure.error()),
-            None => Ok(()),
+        let mut state = self.log.reading()?;
+        if let Some(failure) = &state.failure {
+            return Err(failure.error());
         }
+        let Some(error) = state.starved.clone() else { return Ok(()) };
+        // Nobody may append while this says no, so whether space has returned is tried from here.
+        state.spare = Spare::Wanted;
+        self.log.chores.notify_one();
+        Err(StoreError::Unavailable(error))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -162,7 +162,7 @@ section! {
         /// Whether the answer to a duplicate has the header `Hookward-Duplicate: 1`. It tells whoever holds the secret which ids are known; otherwise only logs and metrics tell.
         default tell_duplicates: Flag => bool = false;
         /// The headers that are kept beside the body and handed on. They are not signed: whoever captured a request can change them.
-        optional keep_headers: ListOf(HEADER) => Vec<At<HeaderName>> = "none";
+        optional keep_headers: ListOf(HEADER) => Vec<At<HeaderName>> = "`Content-Type`, which is always kept";
         /// How long bodies are kept.
         default keep: length(3_600, 3_650 * DAY) => Duration = limits::BODY_RETENTION_DEFAULT;
         /// How long ids are remembered, so that the same event is not delivered twice. At least as long as `keep`.

@@ -909,7 +909,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(rules.budget, Some(budget));
     assert_eq!((rules.over_budget_status, rules.accepted_status), (429, 202));
     assert!(rules.tell_duplicates);
-    assert_eq!(rules.keep_headers, ["x-request-id"]);
+    assert_eq!(rules.keep_headers, ["content-type", "x-request-id"]);
     assert_eq!(rules.body_retention, Duration::from_secs(7 * day));
     assert_eq!(rules.key_retention, Some(Duration::from_secs(35 * day)));
 

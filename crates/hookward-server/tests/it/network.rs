@@ -142,6 +142,21 @@ async fn a_forged_flood_uses_up_its_own_budget_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_each_client_has_a_budget_of_its_own() {
+    let (setup, _clock) = Setup::default().delivering_nowhere().at_standstill();
+    let setup = setup.but(|config| config.limits.unverified = budget("1/s", 2));
+    let world = with_proxies(setup, ForwardedHeader::XForwardedFor).begins().await;
+    let forged = world.order(0).saying("{}").and(FORWARDED, "198.51.100.1");
+    for expected in [403, 403, 429] {
+        assert_eq!(world.sends_from("127.0.0.3", &forged).await.status, expected);
+    }
+    for number in 1..5 {
+        let letter = world.order(number).and(FORWARDED, "203.0.113.7");
+        assert_eq!(world.sends_from("127.0.0.3", &letter).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_look_like_a_webhook_uses_up_no_budget_of_a_sender() {
     let (setup, _clock) = Setup::default().delivering_nowhere().at_standstill();
     let setup = setup.but(|config| config.limits.unverified = budget("1/s", 2));

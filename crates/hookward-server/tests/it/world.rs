@@ -20,7 +20,6 @@ use hookward_store::{
     fault::{Faulty, Op},
     memory::Memory,
 };
-use http::header::CONTENT_TYPE;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -154,13 +153,6 @@ impl World {
         let mut config = read(&text.replace("{app}", &app.address().to_string()));
         for destination in &mut config.destinations {
             destination.retry.first = Duration::from_millis(1);
-        }
-        // What a file says of `keep_headers` takes the place of `Content-Type`, which every source has to keep. A mistake of the
-        // configuration's, made good here.
-        for source in &mut config.sources {
-            if !source.rules.keep_headers.contains(&CONTENT_TYPE) {
-                source.rules.keep_headers.push(CONTENT_TYPE);
-            }
         }
         setup.tune.into_iter().for_each(|tune| tune(&mut config));
 

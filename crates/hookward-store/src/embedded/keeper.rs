@@ -63,14 +63,17 @@ fn next_chore(log: &Log) -> Option<Chore> {
     let mut state = log.state();
     loop {
         let broken = matches!(state.failure, Some(Failure::Disk(_)));
-        if state.drained || broken {
+        if broken {
             return None;
         }
-        if matches!(state.spare, Spare::Wanted) {
+        if matches!(state.spare, Spare::Wanted) && !state.drained {
             return Some(Chore::Spare(state.tail.segment + 1));
         }
         if let Some(number) = state.unindexed.pop() {
             return Some(Chore::Index(number));
+        }
+        if state.drained {
+            return None;
         }
         state = log.chores.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
@@ -91,9 +94,13 @@ fn provide_spare(log: &Log, number: u32) {
         }
     };
     let mut state = log.state();
-    // Whoever needs room next asks again: space may have returned.
-    state.spare = if made.is_ok() { Spare::Ready } else { Spare::Missing };
+    state.spare = if made.is_ok() { Spare::Ready } else { Spare::Failed };
     let waiting = std::mem::take(&mut state.waiting_for_room);
+    state.starved = match &made {
+        Err(error) if !waiting.is_empty() => Some(Arc::clone(error)),
+        Err(_) => state.starved.take(),
+        Ok(()) => None,
+    };
     drop(state);
     for waiter in waiting {
         drop(waiter.send(made.clone()));

@@ -65,6 +65,8 @@ pub(crate) struct State {
     /// Sealed segments without a key file yet.
     pub(crate) unindexed: Vec<u32>,
     pub(crate) failure: Option<Failure>,
+    /// Why there was no room for a record, until there is again.
+    pub(crate) starved: Option<Arc<io::Error>>,
     pub(crate) closing: bool,
     /// The writer has gone, and the keeper is to follow.
     pub(crate) drained: bool,
@@ -111,6 +113,8 @@ pub(crate) enum Spare {
     Missing,
     Wanted,
     Ready,
+    /// It could not be made: tried again when it is needed, not before.
+    Failed,
 }
 
 /// A record on its way to the disk.
@@ -288,6 +292,7 @@ impl State {
             waiting_for_room: Vec::new(),
             unindexed: Vec::new(),
             failure: None,
+            starved: None,
             closing: false,
             drained: false,
             generation,

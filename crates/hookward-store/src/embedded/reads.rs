@@ -109,18 +109,21 @@ fn walk(
 
 /// Where the events of a segment are, in order.
 fn offsets(log: &Log, number: u32) -> Result<Vec<u32>, StoreError> {
-    let keys = log.reading()?.segments.get(&number).map(|held| held.keys.clone());
-    let mut offsets: Vec<u32> = match keys {
-        None => Vec::new(),
-        Some(Keys::Memory(keys)) => keys.values().map(|entry| entry.offset).collect(),
-        Some(Keys::File(file)) => match file.entries(log.disk.as_ref()) {
+    // Keys in memory are not shared with whoever reads: the next append would have to copy them all.
+    let (mut offsets, file) = match log.reading()?.segments.get(&number).map(|held| &held.keys) {
+        None => (Vec::new(), None),
+        Some(Keys::Memory(keys)) => (keys.values().map(|entry| entry.offset).collect(), None),
+        Some(Keys::File(file)) => (Vec::new(), Some(Arc::clone(file))),
+    };
+    if let Some(file) = file {
+        match file.entries(log.disk.as_ref()) {
             Ok(entries) => {
                 let entries = entries.chunks_exact(INDEX_ENTRY_BYTES);
-                entries.filter_map(|entry| Reader::new(entry.get(16..)?).u32()).collect()
+                offsets.extend(entries.filter_map(|entry| Reader::new(entry.get(16..)?).u32()));
             }
             Err(error) => return gone(log, number, error, Vec::new()),
-        },
-    };
+        }
+    }
     offsets.sort_unstable();
     Ok(offsets)
 }
@@ -138,9 +141,20 @@ pub(crate) fn read_event(
     }
 }
 
-/// The event at a place with its body, for its delivery.
-pub(crate) fn load(log: &Log, place: Place) -> Result<Option<Arc<EventParts>>, StoreError> {
-    Ok(read_event(log, place, true)?.map(|record| Arc::new(record.event)))
+/// The events at these places with their bodies, for their delivery, and what kept one from being read.
+pub(crate) fn load(
+    log: &Log,
+    places: &[Place],
+) -> (HashMap<Place, Arc<EventParts>>, Option<StoreError>) {
+    let (mut events, mut damage) = (HashMap::new(), None);
+    for place in places {
+        match read_event(log, *place, true) {
+            Ok(Some(record)) => drop(events.insert(*place, Arc::new(record.event))),
+            Ok(None) => {}
+            Err(error) => damage = Some(error),
+        }
+    }
+    (events, damage)
 }
 
 fn event_at(

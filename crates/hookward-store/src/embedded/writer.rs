@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -56,6 +57,7 @@ impl Writer {
     /// Writes until the store is closed or a write fails.
     pub(crate) fn run(mut self) {
         let log = Arc::clone(&self.log);
+        let _watch = PanicWatch(&log);
         while let Some(batch) = self.next_batch() {
             if let Err(error) = self.commit(batch) {
                 tracing::error!(error = %error, "writing the log failed; nothing is acknowledged until the store is reopened");
@@ -230,6 +232,17 @@ fn applied(log: &Log, group: Vec<Submission>, durable: Place) {
     answers.into_iter().for_each(Answer::send);
     // Dropping them wakes whoever waited to see what becomes of the first append.
     drop(followers);
+}
+
+/// Sees to it that nobody waits for a writer that has panicked.
+struct PanicWatch<'a>(&'a Log);
+
+impl Drop for PanicWatch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            fail(self.0, io::Error::other("the log's writer has panicked"));
+        }
+    }
 }
 
 /// The medium failed: nothing is acknowledged any more.

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, ErrorKind},
-    sync::{Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard},
 };
 
 use hookward_store::embedded::Disk;
@@ -20,6 +20,8 @@ type Files = BTreeMap<String, Vec<u8>>;
 #[derive(Debug, Default)]
 pub(crate) struct SimDisk {
     state: Mutex<State>,
+    /// A sync came to wait, or may go on.
+    turn: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ struct State {
     /// Syncs until one fails.
     sync_fails_in: Option<usize>,
     power_is_off: bool,
+    syncs_are_held: bool,
+    syncs_waiting: usize,
 }
 
 /// Something that was done to the disk, or that the test said about it.
@@ -46,7 +50,7 @@ enum Op {
 impl SimDisk {
     pub(crate) fn with_files(files: Files) -> Self {
         let state = State { live: files.clone(), start: files, ..State::default() };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), turn: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,6 +75,18 @@ impl SimDisk {
     /// Lets a sync fail, after so many that do not.
     pub(crate) fn fail_sync_in(&self, syncs: usize) {
         self.state().sync_fails_in = Some(syncs);
+    }
+
+    /// Holds all syncs from now on, or lets them go.
+    pub(crate) fn hold_syncs(&self, hold: bool) {
+        self.state().syncs_are_held = hold;
+        self.turn.notify_all();
+    }
+
+    /// Waits until a sync is held.
+    pub(crate) fn await_held_sync(&self) {
+        let state = self.state();
+        drop(self.turn.wait_while(state, |state| state.syncs_waiting == 0).unwrap());
     }
 
     /// Switches the power off; gives back what survived when nothing that was not synced did.
@@ -172,6 +188,10 @@ impl Disk for SimDisk {
 
     fn sync(&self, name: &str) -> io::Result<()> {
         let mut state = self.state();
+        state.syncs_waiting += 1;
+        self.turn.notify_all();
+        state = self.turn.wait_while(state, |state| state.syncs_are_held).unwrap();
+        state.syncs_waiting -= 1;
         state.powered()?;
         if !state.live.contains_key(name) {
             return Err(ErrorKind::NotFound.into());

@@ -207,3 +207,67 @@ async fn too_many_unfinished_events_and_too_large_ones_are_refused() {
     let refused = store.append(testing::event(large), Claim::Queue).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { max }) if max < 8 * 1024), "{refused:?}");
 }
+
+#[tokio::test]
+async fn nothing_is_answered_or_leased_before_it_is_durable() {
+    let disk = Arc::new(SimDisk::default());
+    let options = Options { segment_bytes: 1024 * 1024, ..Options::default() };
+    let store = Arc::new(Embedded::open_on(disk.clone(), options).unwrap());
+    disk.hold_syncs(true);
+    let first = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.append(event(1), Claim::Queue).await }
+    });
+    tokio::task::yield_now().await;
+    let second = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.append(event(1), Claim::Queue).await }
+    });
+    let held = Arc::clone(&disk);
+    tokio::task::spawn_blocking(move || held.await_held_sync()).await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(!first.is_finished(), "the first append was answered before its sync");
+    assert!(!second.is_finished(), "its duplicate was answered before the first was durable");
+    let early = store.lease(&[shop()], at(1), at(2), 1).await.unwrap();
+    assert!(early.leased.is_empty(), "leased before it was durable");
+    disk.hold_syncs(false);
+    assert_eq!(first.await.unwrap().unwrap(), Receipt::Kept { lease: None });
+    assert_eq!(second.await.unwrap().unwrap(), Receipt::Duplicate { state: State::Pending });
+}
+
+#[tokio::test]
+async fn a_dropped_append_that_was_handed_over_is_kept() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Arc::new(Embedded::open_on(disk.clone(), small()).unwrap());
+    disk.hold_syncs(true);
+    let appending = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.append(event(1), Claim::Queue).await }
+    });
+    tokio::task::yield_now().await;
+    appending.abort();
+    assert!(appending.await.is_err());
+    disk.hold_syncs(false);
+    let again = store.append(event(1), Claim::Queue).await.unwrap();
+    assert_eq!(again, Receipt::Duplicate { state: State::Pending });
+}
+
+#[tokio::test]
+async fn health_tells_of_a_full_disk_until_space_returns() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), small()).unwrap();
+    disk.set_capacity(Some(30 * 1024));
+    let (kept, _) = fill(&store, 0).await;
+    assert!(
+        store.health().await.is_err(),
+        "appends are refused, but the store says that it is well"
+    );
+    disk.set_capacity(None);
+    let mut asked = 0;
+    while store.health().await.is_err() {
+        asked += 1;
+        assert!(asked < 100_000, "space returned, but the store says that it is ill");
+        tokio::task::yield_now().await;
+    }
+    store.append(event(kept), Claim::Queue).await.unwrap();
+}

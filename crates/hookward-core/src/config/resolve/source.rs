@@ -539,8 +539,9 @@ fn is_field(pointer: &At<Pointer>, context: &mut Context<'_>) {
     }
 }
 
+/// `Content-Type`, which says what the body is, and what is asked for besides.
 fn keep_headers(written: Slot<Vec<At<HeaderName>>>, context: &mut Context<'_>) -> Vec<HeaderName> {
-    let mut keep: Vec<HeaderName> = Vec::new();
+    let mut keep = vec![header::CONTENT_TYPE];
     for name in written.value().unwrap_or_default() {
         let text = name.value.as_str();
         let why_not = if matches!(
