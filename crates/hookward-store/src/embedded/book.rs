@@ -407,3 +407,49 @@ impl From<&EventRecord> for Facts {
 fn cost(event: &EventParts) -> usize {
     size_of::<EventParts>() + event.body.len() + 128
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hookward_core::ContentDigest;
+
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_body_is_given_back_when_its_event_is_settled() {
+        let event = |number: u8| {
+            Arc::new(EventParts {
+                key: EventKey::from_bytes([number; 16]),
+                source: SourceName::parse("shop").unwrap(),
+                event_type: None,
+                sender_id: None,
+                content: ContentDigest::from_bytes([number; 16]),
+                received_at: Timestamp::from_secs(1),
+                intake: Intake::Deliver,
+                headers: Vec::new(),
+                body: Bytes::from_static(&[7; 1_000]),
+                body_expires_at: Timestamp::from_secs(2),
+                key_expires_at: None,
+            })
+        };
+        let place = |number: u8| Place { segment: 1, offset: number.into() };
+        let mut book = Book::new(cost(&event(0)) * 2);
+        let cached = |book: &Book, number| book.pending[&place(number)].cached.is_some();
+        for number in 1..4 {
+            book.kept(place(number), Facts::of(&event(number)), Some(event(number)));
+        }
+        assert_eq!([1, 2, 3].map(|number| cached(&book, number)), [true, true, false]);
+        for (number, verdict) in [(1, Verdict::Done), (2, Verdict::Again(Timestamp::from_secs(9)))]
+        {
+            let (event, previous) = (place(number), None);
+            let record =
+                OutcomeRecord { event, previous, verdict, attempts: 1, replays: 0, attempt: None };
+            book.ended(Place { segment: 2, offset: 0 }, &record);
+        }
+        assert!(!cached(&book, 2), "an event that waits long takes no room");
+        for number in 4..7 {
+            book.kept(place(number), Facts::of(&event(number)), Some(event(number)));
+        }
+        assert_eq!([4, 5, 6].map(|number| cached(&book, number)), [true, true, false]);
+    }
+}

@@ -203,3 +203,48 @@ fn without_derived(mut files: Files) -> Files {
     files.retain(|name, _| !name.ends_with(".idx") && name != "snapshot");
     files
 }
+
+/// The log that was written last.
+fn last_log(files: &Files) -> String {
+    files.keys().rfind(|name| name.ends_with(".log")).unwrap().clone()
+}
+
+fn opens_as_damaged(files: Files) -> String {
+    match Embedded::open_on(Arc::new(SimDisk::with_files(files)), small()) {
+        Err(OpenError::Damaged { place }) => place,
+        other => panic!("opened in spite of the damage: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_is_not_taken_for_a_torn_end() {
+    let mut files = without_derived(files(false).await);
+    let name = last_log(&files);
+    // The first record behind the header; groups that were written later stand behind it.
+    files.get_mut(&name).unwrap()[32 + 20] ^= 0x10;
+    let place = opens_as_damaged(files);
+    assert!(place.starts_with(&format!("{name}, byte 32")), "{place}");
+}
+
+#[tokio::test]
+async fn an_end_that_is_gone_is_missed_after_a_clean_close() {
+    let mut files = files(true).await;
+    let name = last_log(&files);
+    let log = files.get_mut(&name).unwrap();
+    // As if the last groups had never been written.
+    log[32..].fill(0);
+    let place = opens_as_damaged(files);
+    assert!(place.contains("durable up to"), "{place}");
+}
+
+#[tokio::test]
+async fn a_sealed_segment_without_its_seal_is_damaged() {
+    let mut files = without_derived(files(true).await);
+    let name = files.keys().find(|name| name.ends_with(".log")).unwrap().clone();
+    assert_ne!(name, last_log(&files), "the first segment is sealed");
+    let log = files.get_mut(&name).unwrap();
+    let seal = log.windows(8).rposition(|bytes| bytes == [7, 1, 0, 0, 0, 0, 0, 0]).unwrap() - 4;
+    log[seal..].fill(0);
+    let place = opens_as_damaged(files);
+    assert!(place.contains("the rest is missing"), "{place}");
+}

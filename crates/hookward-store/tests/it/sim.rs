@@ -89,6 +89,20 @@ impl SimDisk {
         drop(self.turn.wait_while(state, |state| state.syncs_waiting == 0).unwrap());
     }
 
+    /// The last write to a file: after how many things it was done, where it began, and how long it was.
+    pub(crate) fn last_write(&self, file: &str) -> (usize, usize, usize) {
+        let state = self.state();
+        let mut found = None;
+        for (number, op) in state.trace.iter().enumerate() {
+            if let Op::Write { name, offset, bytes } = op
+                && name == file
+            {
+                found = Some((number + 1, *offset, bytes.len()));
+            }
+        }
+        found.unwrap()
+    }
+
     /// Switches the power off; gives back what survived when nothing that was not synced did.
     pub(crate) fn cut_power(&self) -> Self {
         self.state().power_is_off = true;

@@ -271,3 +271,65 @@ async fn health_tells_of_a_full_disk_until_space_returns() {
     }
     store.append(event(kept), Claim::Queue).await.unwrap();
 }
+
+/// An event whose record is longer than that of another one by the difference of their bodies.
+fn sized(number: u64, body: usize) -> Event {
+    let mut parts = event(number).into_parts();
+    parts.sender_id = None;
+    parts.body = vec![b'x'; body].into();
+    testing::event(parts)
+}
+
+/// The length of the record that says that a store was opened: header and generation.
+const OPENED_BYTES: usize = 20;
+
+#[tokio::test]
+async fn what_was_cut_off_does_not_come_back_behind_newer_records() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Arc::new(Embedded::open_on(disk.clone(), small()).unwrap());
+    // The first append is being synced while two others queue up, so these two are one group.
+    disk.hold_syncs(true);
+    let mut appending = Vec::new();
+    for (number, body) in [(1, 600), (2, 600 + OPENED_BYTES), (3, 600)] {
+        let store = Arc::clone(&store);
+        appending.push(tokio::spawn(async move {
+            store.append(sized(number, body), Claim::Queue).await
+        }));
+        tokio::task::yield_now().await;
+        let held = Arc::clone(&disk);
+        tokio::task::spawn_blocking(move || held.await_held_sync()).await.unwrap();
+    }
+    disk.hold_syncs(false);
+    for appending in appending {
+        appending.await.unwrap().unwrap();
+    }
+    drop(store);
+
+    // Of the last group the power cut leaves the second record and not the first one.
+    let (cut, start, len) = disk.last_write("0000000001.log");
+    let second = start + len - sized_record_bytes();
+    let files = disk.image(cut, &mut |sector| sector >= second / 512 * 512);
+    let torn = Arc::new(SimDisk::with_files(files));
+    let store = Embedded::open_on(torn.clone(), small()).unwrap();
+    assert!(store.recovery().cut.is_some(), "{:?}", store.recovery());
+    assert!(store.get(key(3)).await.unwrap().is_none());
+    // Now the log is exactly as long as it was before the second record.
+    store.append(sized(4, 600), Claim::Queue).await.unwrap();
+    let again = Arc::new(torn.cut_power());
+    drop(store);
+    let store = Embedded::open_on(again, small()).unwrap();
+    assert!(store.get(key(4)).await.unwrap().is_some());
+    assert!(store.get(key(3)).await.unwrap().is_none(), "a record that was cut off came back");
+}
+
+/// The length of the record of `sized(_, 600)`.
+fn sized_record_bytes() -> usize {
+    let labels = 1 + "shop".len() + 1 + "paid".len() + 1 + 1;
+    16 + 16 + 16 + 1 + 8 + varint_bytes(1_000) + 1 + varint_bytes(2_000) + labels + 4 + 600
+}
+
+/// The length of a time so many seconds after the time of receipt.
+fn varint_bytes(seconds: u64) -> usize {
+    let bits = 64 - (seconds * 1_000_000 * 2).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
