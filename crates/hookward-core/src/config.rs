@@ -109,8 +109,10 @@ impl Config {
             anchor(&mut tls.cert);
             anchor(&mut tls.key);
         }
-        let StoreConfig::Embedded(store) = &mut self.store;
-        anchor(&mut store.path);
+        match &mut self.store {
+            StoreConfig::Embedded(store) => anchor(&mut store.path),
+            StoreConfig::DynamoDb(_) => {}
+        }
         if let Some(admin) = &mut self.admin {
             anchor_secret(&mut admin.token);
         }
@@ -175,6 +177,8 @@ pub struct Admin {
 pub enum StoreConfig {
     /// In files of this machine.
     Embedded(Embedded),
+    /// In a table in Amazon DynamoDB, or in what speaks its language.
+    DynamoDb(DynamoDb),
 }
 
 /// The embedded store.
@@ -186,6 +190,39 @@ pub struct Embedded {
     pub queue_max: usize,
     /// How large a segment of the log is; room is given back a segment at a time.
     pub segment_bytes: u64,
+}
+
+/// The DynamoDB store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamoDb {
+    /// The table.
+    pub table: String,
+    /// The region. `None`: what the environment says.
+    pub region: Option<String>,
+    /// Where DynamoDB is spoken, when the file says it: https, or on loopback. `None`: what the environment says, or
+    /// Amazon's own for the region.
+    pub endpoint: Option<Uri>,
+    /// How it is written that an event is finished.
+    pub completion: Completion,
+    /// How long a gateway that is not heard of any more keeps its events.
+    pub node_lease: Duration,
+    /// How long an event waits at most for others to share a journal item with.
+    pub journal_delay: Duration,
+    /// How many undelivered events a gateway takes before senders are told to come back.
+    pub queue_max: usize,
+    /// The KMS key that encrypts the table. `None`: one that AWS owns.
+    pub kms_key: Option<String>,
+    /// The cap on the table's write units a second.
+    pub write_units_max: u32,
+}
+
+/// How a DynamoDB store writes that an event is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// Each node for all its events at once.
+    Checkpoint,
+    /// In addition on each event's own item.
+    Each,
 }
 
 /// What strangers can make the gateway hold, before anything they send is verified.

@@ -108,3 +108,14 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
 /// How much of a destination's answer is read before the connection is given up, in bytes: answers are not used.
 pub const DELIVERY_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a gateway on a shared store that is not heard of keeps its events: longer than a pause of a virtual machine
+/// or a short loss of the network, shorter than a sender's patience with its own retries.
+pub const NODE_LEASE_DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long an event waits at most for others to share a journal item with: a few round trips to the store; at 2,000
+/// events a second, twenty share one.
+pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(10);
+
+/// The cap on a shared store's write units a second: what a new on-demand table takes at once.
+pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;

@@ -99,7 +99,9 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Opens the configured store.
 pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let StoreConfig::Embedded(config) = &config.store;
+    let StoreConfig::Embedded(config) = &config.store else {
+        return Err(Failure::config("the DynamoDB store is not in this build"));
+    };
     let options = embedded::Options {
         segment_bytes: u32::try_from(config.segment_bytes).unwrap_or(u32::MAX),
         queue_max: config.queue_max,

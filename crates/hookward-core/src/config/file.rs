@@ -11,13 +11,13 @@ use http::{HeaderName, Uri};
 use toml::de::DeTable;
 
 use super::{
-    LogFormat,
+    Completion, LogFormat,
     kind::{
         Choice, Flag, HEADER, ID, Id, LISTEN, Length, ListOf, MapOf, Memory, Moment, NAME, NETWORK,
         NON_EMPTY, OrTable, PATH, POINTER, ProviderName, RATE, ROUTE, Scalar, SecretReference,
         ShortOrLong, Size, Status, TEXT, TYPE, TableOf, Text, Type, Url, Whole,
     },
-    section::{At, Context, Section as _, SectionDoc, Spot, section},
+    section::{At, Context, Section as _, SectionDoc, Slot, Spot, section},
 };
 use crate::{
     Timestamp,
@@ -92,14 +92,53 @@ section! {
 section! {
     /// Where events are kept.
     pub(super) struct Store {
-        /// The kind of store: `embedded` is files of this machine, which one gateway owns. `dynamodb` is not in this build.
+        /// The kind of store: `embedded` is files of this machine, which one gateway owns. `dynamodb` is a table in Amazon DynamoDB, which any number of gateways share.
         default kind: Choice(&[("embedded", StoreKind::Embedded), ("dynamodb", StoreKind::DynamoDb)]) => StoreKind = StoreKind::Embedded;
         /// The folder of an embedded store. It is made when it is not there.
         default path: PATH => PathBuf = PathBuf::from("hookward-data");
         /// How many undelivered events are taken before senders are told to come back; each needs about 200 bytes of memory.
         default queue_max: Whole(1..=100_000_000) => u32 = QUEUE_DEFAULT;
-        /// How large a segment of the log is. Room is given back a segment at a time.
+        /// How large a segment of the log is. Room is given back a segment at a time. For `embedded`.
         default segment: Size(1 << 20..=1 << 30) => u64 = 64 << 20;
+        /// The table. For `dynamodb`, like all keys below.
+        optional table: TABLE => String = "`hookward`";
+        /// The AWS region of the table, such as `eu-central-1`.
+        optional region: REGION => String = "what the environment says: `AWS_REGION`, the AWS profile, or the machine";
+        /// The URL that speaks DynamoDB, where it is not Amazon's own: ScyllaDB Alternator, DynamoDB Local, a VPC endpoint. Plain http only on loopback.
+        optional endpoint: Url => Uri = "Amazon's own for the region, or what `AWS_ENDPOINT_URL_DYNAMODB` says";
+        /// How it is written that an event is finished: by each node about once a second for all its events (`checkpoint`), or in addition on each event's own item as `status`, `processed_at` and `attempts` (`each`), for teams that read the table themselves. `each` doubles the write units.
+        optional completion: Choice(&[("checkpoint", Completion::Checkpoint), ("each", Completion::Each)]) => Completion = "`checkpoint`";
+        /// How long a gateway that is not heard of any more keeps its events, before the others deliver them.
+        optional node_lease: length(5, 600) => Duration = "`30s`";
+        /// How long an event waits for others to share a journal item with; only while several are on their way.
+        optional journal_delay: Length(Duration::ZERO..=Duration::from_millis(500)) => Duration = "`10ms`";
+        /// The KMS key that encrypts the table: its ARN, id or alias. For `hookward dynamodb` and `doctor`; the gateway itself does not use it.
+        optional kms_key: NON_EMPTY => String = "a key that AWS owns, free of charge";
+        /// The most write units a second that the table may cost: what `hookward dynamodb create` sets as its cap.
+        optional write_units_max: Whole(1..=10_000_000) => u32 = "`4000`, what a new table takes at once";
+    }
+}
+
+impl Store {
+    /// The keys that only a DynamoDB store has, where they are written.
+    pub(super) fn dynamodb_keys(&self) -> Vec<(&'static str, &Spot)> {
+        fn written<'a, T>(
+            name: &'static str,
+            key: &'a Slot<T>,
+        ) -> Option<(&'static str, &'a Spot)> {
+            key.get().map(|at| (name, &at.spot))
+        }
+        let keys = [
+            written("table", &self.table),
+            written("region", &self.region),
+            written("endpoint", &self.endpoint),
+            written("completion", &self.completion),
+            written("node_lease", &self.node_lease),
+            written("journal_delay", &self.journal_delay),
+            written("kms_key", &self.kms_key),
+            written("write_units_max", &self.write_units_max),
+        ];
+        keys.into_iter().flatten().collect()
     }
 }
 
@@ -384,6 +423,9 @@ pub(super) const RENAMED: &[(&str, &str, &str)] = &[
     ("server", "address", "it is called `listen`"),
     ("store", "dir", "it is called `path`"),
     ("store", "directory", "it is called `path`"),
+    ("store", "table_name", "it is called `table`"),
+    ("store", "endpoint_url", "it is called `endpoint`"),
+    ("store", "aws_region", "it is called `region`"),
     ("log", "filter", "it is called `level`"),
 ];
 
@@ -423,6 +465,44 @@ const SECTION_NAME: Text<String> = Text {
     parse: |text| match crate::SourceName::parse(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(wrong @ BadName) => Err((wrong.to_string(), None)),
+    },
+    show: String::clone,
+};
+
+/// The name of a table.
+const TABLE: Text<String> = Text {
+    words: "the name of a table",
+    pattern: "^[A-Za-z0-9_.-]{3,255}$",
+    parse: |text| {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        if (3..=255).contains(&text.len()) && text.chars().all(known) {
+            Ok(text.to_owned())
+        } else {
+            let help = "use 3 to 255 letters, digits and any of _ . -";
+            Err((
+                format!("{} is not the name of a table", super::diagnostic::quoted(text)),
+                Some(help.to_owned()),
+            ))
+        }
+    },
+    show: String::clone,
+};
+
+/// A region of AWS.
+const REGION: Text<String> = Text {
+    words: "an AWS region",
+    pattern: "^[a-z0-9-]+$",
+    parse: |text| {
+        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !text.is_empty() && text.chars().all(known) {
+            Ok(text.to_owned())
+        } else {
+            let help = "write it as AWS does, such as \"eu-central-1\"";
+            Err((
+                format!("{} is not an AWS region", super::diagnostic::quoted(text)),
+                Some(help.to_owned()),
+            ))
+        }
     },
     show: String::clone,
 };

@@ -11,8 +11,8 @@ use std::{
 use http::{HeaderName, Uri};
 
 use super::{
-    Admin, Circuit, Config, DestinationConfig, Embedded, Limits, LogConfig, Server, StoreConfig,
-    Tls,
+    Admin, Circuit, Completion, Config, DestinationConfig, DynamoDb, Embedded, Limits, LogConfig,
+    Server, StoreConfig, Tls,
     diagnostic::{did_you_mean, quoted, similar},
     file::{self, File, StoreKind},
     section::{At, Context, Slot, Spot},
@@ -169,19 +169,57 @@ fn admin(
 
 fn store(written: file::Store, context: &mut Context<'_>) -> Option<StoreConfig> {
     match written.kind.value {
-        StoreKind::Embedded => Some(StoreConfig::Embedded(Embedded {
-            path: written.path.value,
-            queue_max: written.queue_max.value as usize,
-            segment_bytes: written.segment.value,
-        })),
-        StoreKind::DynamoDb => {
-            context.error_with_help(
-                &written.kind.spot,
-                "the DynamoDB store is not in this build",
-                "use kind = \"embedded\", which needs nothing but a folder",
-            );
-            None
+        StoreKind::Embedded => {
+            for (key, spot) in written.dynamodb_keys() {
+                context.error_with_help(
+                    spot,
+                    format!("{key} means nothing to an embedded store"),
+                    "leave it out, or use kind = \"dynamodb\"",
+                );
+            }
+            Some(StoreConfig::Embedded(Embedded {
+                path: written.path.value,
+                queue_max: written.queue_max.value as usize,
+                segment_bytes: written.segment.value,
+            }))
         }
+        StoreKind::DynamoDb => {
+            if let Some(endpoint) = written.endpoint.get() {
+                refuse_plain_http(endpoint, context);
+            }
+            Some(StoreConfig::DynamoDb(DynamoDb {
+                table: written.table.value().unwrap_or_else(|| "hookward".to_owned()),
+                region: written.region.value(),
+                endpoint: written.endpoint.value(),
+                completion: written.completion.value().unwrap_or(Completion::Checkpoint),
+                node_lease: written.node_lease.value().unwrap_or(crate::limits::NODE_LEASE_DEFAULT),
+                journal_delay: written
+                    .journal_delay
+                    .value()
+                    .unwrap_or(crate::limits::JOURNAL_DELAY_DEFAULT),
+                queue_max: written.queue_max.value as usize,
+                kms_key: written.kms_key.value(),
+                write_units_max: written
+                    .write_units_max
+                    .value()
+                    .unwrap_or(crate::limits::WRITE_UNITS_MAX_DEFAULT),
+            }))
+        }
+    }
+}
+
+/// Events, and what is learnt of credentials from signed requests, do not cross a network in the clear.
+fn refuse_plain_http(endpoint: &At<Uri>, context: &mut Context<'_>) {
+    let host = endpoint.value.host().unwrap_or_default();
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let loopback = literal == "localhost"
+        || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if endpoint.value.scheme_str() == Some("http") && !loopback {
+        context.error_with_help(
+            &endpoint.spot,
+            "plain http to another machine would show every event to the network",
+            "use https",
+        );
     }
 }
 

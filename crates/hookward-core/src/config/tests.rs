@@ -14,6 +14,9 @@ use crate::{
 
 const FULL: &str = include_str!("../../tests/fixtures/config/full.toml");
 
+/// The store that [`FULL`] does not have.
+const DYNAMODB: &str = include_str!("../../tests/fixtures/config/dynamodb.toml");
+
 /// What makes a file complete; put behind what a test is about, so that its lines count from 1.
 const REST: &str = "
 [admin]
@@ -185,8 +188,18 @@ fn values_have_one_form() {
     );
     check(
         "store",
-        "kind = \"dynamodb\"",
-        "$.kind: the DynamoDB store is not in this build; use kind = \"embedded\", which needs nothing but a folder",
+        "table = \"events\"",
+        "$.table: table means nothing to an embedded store; leave it out, or use kind = \"dynamodb\"",
+    );
+    check(
+        "store",
+        "table = \"my events\"",
+        "$.table: \"my events\" is not the name of a table; use 3 to 255 letters, digits and any of _ . -",
+    );
+    check(
+        "store",
+        "region = \"EU (Frankfurt)\"",
+        "$.region: \"EU (Frankfurt)\" is not an AWS region; write it as AWS does, such as \"eu-central-1\"",
     );
     check("store", "path = \"\"", "$.path: the path is empty");
     check(
@@ -821,6 +834,54 @@ fn names_are_known_or_known_elsewhere() {
 }
 
 #[test]
+fn a_dynamodb_store_needs_no_more_than_its_kind() {
+    let store = |text: &str| {
+        let StoreConfig::DynamoDb(store) = good(&format!("{text}{REST}")).store else {
+            panic!("another store")
+        };
+        store
+    };
+    let plain = DynamoDb {
+        table: "hookward".into(),
+        region: None,
+        endpoint: None,
+        completion: Completion::Checkpoint,
+        node_lease: Duration::from_secs(30),
+        journal_delay: Duration::from_millis(10),
+        queue_max: limits::QUEUE_DEFAULT,
+        kms_key: None,
+        write_units_max: 4_000,
+    };
+    assert_eq!(store("[store]\nkind = 'dynamodb'"), plain);
+    let full = DynamoDb {
+        table: "webhooks".into(),
+        region: Some("eu-central-1".into()),
+        endpoint: Some(Uri::from_static("http://127.0.0.1:8000")),
+        completion: Completion::Each,
+        node_lease: Duration::from_secs(10),
+        journal_delay: Duration::ZERO,
+        queue_max: 7,
+        kms_key: Some("alias/webhooks".into()),
+        write_units_max: 100,
+    };
+    assert_eq!(store(DYNAMODB), full);
+}
+
+#[test]
+fn events_do_not_cross_a_network_in_the_clear() {
+    let found = |endpoint: &str| {
+        let text = format!("[store]\nkind = 'dynamodb'\nendpoint = '{endpoint}'\n{REST}");
+        parse(&text).map_or_else(|wrong| lines(&wrong), |_| String::new())
+    };
+    for good in ["https://dynamodb.example", "http://localhost:8000", "http://[::1]:8000"] {
+        assert_eq!(found(good), "");
+    }
+    let expected = "3:12: store.endpoint: plain http to another machine would show every event to the network; use https";
+    assert_eq!(found("http://10.0.0.1:8000").trim_end(), expected);
+    assert_eq!(found("http://alternator:8000").trim_end(), expected);
+}
+
+#[test]
 fn a_list_of_tables_is_no_table_of_names() {
     let expected = "1:1: sources: expected tables with names; found a list; write [sources.<name>] in one pair of \
                     brackets, each with a name";
@@ -850,7 +911,10 @@ fn every_key_means_what_it_says() {
         sources,
         destinations,
         log,
-    } = config;
+    } = config
+    else {
+        panic!("another store")
+    };
     assert_eq!(server.listen.to_string(), "[::1]:8080");
     assert_eq!(
         server.tls,
@@ -953,7 +1017,7 @@ fn every_key_means_what_it_says() {
 #[test]
 fn relative_paths_are_relative_to_the_file() {
     let config = good(FULL).relative_to(Path::new("/etc/hw"));
-    let StoreConfig::Embedded(store) = &config.store;
+    let StoreConfig::Embedded(store) = &config.store else { panic!("another store") };
     assert_eq!(store.path, Path::new("/etc/hw/data"));
     assert_eq!(config.server.tls.as_ref().unwrap().cert, Path::new("/etc/hw/tls/cert.pem"));
     assert_eq!(config.server.tls.as_ref().unwrap().key, Path::new("/etc/hookward/key.pem"));
@@ -995,8 +1059,10 @@ fn tables<'t>(value: &'t DeValue<'t>, path: &[String], into: &mut Tables<'t>) {
 #[test]
 fn every_key_is_tried_documented_and_in_the_schema() {
     let full = DeValue::Table(DeTable::parse(FULL).unwrap().into_inner());
+    let dynamodb = DeValue::Table(DeTable::parse(DYNAMODB).unwrap().into_inner());
     let mut written = Vec::new();
     tables(&full, &[], &mut written);
+    tables(&dynamodb, &[], &mut written);
     let (reference, schema) = (reference_markdown(), json_schema().to_string());
     for section in File::sections() {
         for key in &section.keys {
@@ -1004,7 +1070,7 @@ fn every_key_is_tried_documented_and_in_the_schema() {
             let is_tried = written
                 .iter()
                 .any(|(path, table)| is_below(&section.path, path) && table.contains_key(key.name));
-            assert!(is_tried, "{name} is not in full.toml");
+            assert!(is_tried, "{name} is not in full.toml or dynamodb.toml");
             assert!(!key.doc.is_empty() && key.doc.ends_with('.'), "{name}: {}", key.doc);
             let is_documented =
                 section.path.is_empty() || reference.contains(&format!("| `{}` |", key.name));
