@@ -9,7 +9,7 @@
 
 mod admission;
 mod book;
-mod codec;
+pub(crate) mod codec;
 mod disk;
 mod keeper;
 mod keyfile;

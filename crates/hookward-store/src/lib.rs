@@ -6,6 +6,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dynamodb;
 pub mod embedded;
 #[cfg(feature = "conformance")]
 pub mod fault;
@@ -92,6 +93,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Whether appends can be expected to succeed.
     async fn health(&self) -> Result<(), StoreError>;
+
+    /// What was consumed of what is billed by use, since the store was opened. Nothing, for a store that is not.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
 
     /// Makes durable what can be, and stops: later calls answer [`StoreError::Closed`]. Losing a store without
     /// this loses nothing acknowledged.
@@ -354,6 +360,28 @@ pub struct Counts {
     pub oldest_pending: Option<Timestamp>,
     /// Bytes that the store takes up on its medium.
     pub stored_bytes: u64,
+}
+
+/// What a store consumed of what is billed by use.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Units, by what they were used for.
+    pub units: Vec<UsedUnits>,
+    /// How many calls were throttled, by the reason that was given.
+    pub throttled: Vec<(String, u64)>,
+}
+
+/// Units that were used for one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsedUnits {
+    /// The source whose events they were used for, where it was one.
+    pub source: Option<SourceName>,
+    /// What for: a stable name, such as `accepted`, `duplicate` or `journal`.
+    pub outcome: &'static str,
+    /// Read units.
+    pub reads: f64,
+    /// Write units.
+    pub writes: f64,
 }
 
 /// What [`Store::expire`] forgot.

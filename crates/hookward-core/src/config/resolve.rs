@@ -65,7 +65,7 @@ pub(super) fn config(
     Some(Config {
         server,
         admin: admin.ok()?,
-        store: store?,
+        store,
         limits,
         sources: sources.into_iter().collect::<Option<_>>()?,
         destinations: destinations.into_iter().collect::<Option<_>>()?,
@@ -167,7 +167,7 @@ fn admin(
     Ok(Some(Admin { listen: address, place: context.place(&token.spot), token: token.value }))
 }
 
-fn store(written: file::Store, context: &mut Context<'_>) -> Option<StoreConfig> {
+fn store(written: file::Store, context: &mut Context<'_>) -> StoreConfig {
     match written.kind.value {
         StoreKind::Embedded => {
             for (key, spot) in written.dynamodb_keys() {
@@ -177,17 +177,17 @@ fn store(written: file::Store, context: &mut Context<'_>) -> Option<StoreConfig>
                     "leave it out, or use kind = \"dynamodb\"",
                 );
             }
-            Some(StoreConfig::Embedded(Embedded {
+            StoreConfig::Embedded(Embedded {
                 path: written.path.value,
                 queue_max: written.queue_max.value as usize,
                 segment_bytes: written.segment.value,
-            }))
+            })
         }
         StoreKind::DynamoDb => {
             if let Some(endpoint) = written.endpoint.get() {
                 refuse_plain_http(endpoint, context);
             }
-            Some(StoreConfig::DynamoDb(DynamoDb {
+            StoreConfig::DynamoDb(DynamoDb {
                 table: written.table.value().unwrap_or_else(|| "hookward".to_owned()),
                 region: written.region.value(),
                 endpoint: written.endpoint.value(),
@@ -203,7 +203,7 @@ fn store(written: file::Store, context: &mut Context<'_>) -> Option<StoreConfig>
                     .write_units_max
                     .value()
                     .unwrap_or(crate::limits::WRITE_UNITS_MAX_DEFAULT),
-            }))
+            })
         }
     }
 }

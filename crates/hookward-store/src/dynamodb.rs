@@ -1,0 +1,290 @@
+//! Any number of nodes on one Amazon DynamoDB table, without an index.
+//!
+//! An append is one conditional write of the [event](item::event) and, beside it, a share of one [journal
+//! item](item::journal) for all events that are on their way. That an event was delivered is not written on it: each
+//! node numbers its events and says in its next journal item or [heartbeat](nodes) which numbers are
+//! [finished](progress). When a node is not heard of any more, another one reads its journal and finishes the rest.
+//! What does not go well at once has a [ticket](item::ticket) of its own.
+//!
+//! `docs/dynamodb-format.md` says what is in the table. The parts:
+//!
+//! - [`append`]: a new event, or what to say of one that was there ([`duplicate`], [`resolve`])
+//! - [`journal`]: shared writes
+//! - [`deliver`], [`operate`], [`reads`], [`list`]: the rest of the contract
+//! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
+//! - [`book`], [`recent`], [`ledger`]: memory
+//! - [`table`], [`client`], [`usage`], [`trouble`]: DynamoDB's calls, costs and errors
+
+mod append;
+mod book;
+mod client;
+mod deliver;
+mod duplicate;
+mod item;
+mod journal;
+mod ledger;
+mod list;
+mod nodes;
+mod operate;
+mod options;
+mod progress;
+mod reads;
+mod recent;
+mod resolve;
+mod table;
+mod takeover;
+mod tenure;
+mod trouble;
+mod usage;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use hookward_core::{Event, EventKey, Intake, SourceName, Timestamp};
+use tokio::{
+    sync::Notify,
+    task::{AbortHandle, JoinSet},
+};
+
+pub use self::{
+    client::{client, http_client},
+    options::{BootClock, Clock, Completion, Flaw, Options, Patience},
+};
+use self::{book::Book, progress::Progress, table::Table, tenure::Tenure};
+use crate::{
+    Claim, Counts, Expired, Kept, Lease, Outcome, Page, Query, Receipt, Store, StoreError, Usage,
+    Work,
+};
+
+/// Changes of one event take turns; of so many at once.
+const TURNS: usize = 64;
+
+/// A store in a DynamoDB table. One of its nodes.
+#[derive(Debug)]
+pub struct DynamoDb {
+    shared: Arc<Shared>,
+    tasks: Vec<AbortHandle>,
+}
+
+/// What the parts of a node share.
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    table: Table,
+    book: Mutex<Book>,
+    journal_wanted: Notify,
+    taken_over: Notify,
+    beating: tokio::sync::Mutex<()>,
+    watching: tokio::sync::Mutex<()>,
+    said: Mutex<nodes::Said>,
+    seen: Mutex<HashMap<u64, nodes::Seen>>,
+    endings: Mutex<HashMap<u64, Progress>>,
+    turns: Vec<tokio::sync::Mutex<()>>,
+}
+
+impl DynamoDb {
+    /// Enters the table as a new node at `now`. Fails when the table is not there or not for us, so that credentials and
+    /// connection are warm afterwards.
+    pub async fn open(
+        client: aws_sdk_dynamodb::Client,
+        options: Options,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let table = Table::new(client, options.table.clone());
+        let nobody = Arc::new(Tenure::new(0, std::time::Duration::ZERO, std::time::Duration::ZERO));
+        let shared = Arc::new(Shared {
+            book: Mutex::new(Book::new(nobody, options.recent_max, now)),
+            journal_wanted: Notify::new(),
+            taken_over: Notify::new(),
+            beating: tokio::sync::Mutex::new(()),
+            watching: tokio::sync::Mutex::new(()),
+            said: Mutex::default(),
+            seen: Mutex::default(),
+            endings: Mutex::default(),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
+            table,
+            options,
+        });
+        let forgotten_at = shared.read_forgotten().await?;
+        let tenure = shared.enter(now).await?;
+        {
+            let mut book = shared.book();
+            *book = Book::new(tenure, shared.options.recent_max, now);
+            book.forgotten_at = forgotten_at;
+        }
+        let tasks = [
+            tokio::spawn(Arc::clone(&shared).keep_journal()).abort_handle(),
+            tokio::spawn(Arc::clone(&shared).keep_beating()).abort_handle(),
+            tokio::spawn(Arc::clone(&shared).keep_watch()).abort_handle(),
+        ];
+        Ok(Self { shared, tasks: tasks.into() })
+    }
+
+    /// This node's number among all that ever were. Another one after it was taken for dead.
+    pub fn node(&self) -> u64 {
+        self.shared.tenure().node
+    }
+
+    /// Says at once that this node is there, and looks at once for others that need a successor; both happen by themselves
+    /// in time.
+    pub async fn tend(&self) -> Result<(), StoreError> {
+        self.shared.beat().await?;
+        self.shared.watch().await
+    }
+
+    /// The numbers of the nodes that are there, this one among them.
+    pub async fn nodes(&self) -> Result<Vec<u64>, StoreError> {
+        let nodes = self.shared.live_nodes(usage::Purpose::Read).await?;
+        Ok(nodes.into_iter().map(|node| node.node).collect())
+    }
+}
+
+impl Drop for DynamoDb {
+    /// Without a close, this is what others see of a crash.
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Shared {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_book(&self) -> Result<MutexGuard<'_, Book>, StoreError> {
+        let book = self.book();
+        if book.closed { Err(StoreError::Closed) } else { Ok(book) }
+    }
+
+    fn tenure(&self) -> Arc<Tenure> {
+        Arc::clone(&self.book().tenure)
+    }
+
+    /// Changes of one event do not overlap.
+    async fn turn(&self, key: EventKey) -> tokio::sync::MutexGuard<'_, ()> {
+        let [first, ..] = key.as_bytes();
+        let turn = self.turns.get(usize::from(*first) % TURNS).unwrap_or_else(|| {
+            unreachable!("a remainder is smaller than what it is the remainder of")
+        });
+        turn.lock().await
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.options.has(flaw)
+    }
+
+    /// `completion = "each"`: what people read on a new event.
+    fn with_status(&self, mut item: item::Item, intake: Intake) -> item::Item {
+        if self.options.completion == Completion::Each {
+            let status = match intake {
+                Intake::Deliver => "pending",
+                Intake::Archive => "processed",
+                Intake::Quarantine(_) => "dead",
+            };
+            item.insert(item::event::STATUS.to_owned(), item::text(status));
+        }
+        item
+    }
+
+    /// Waits until nothing is on its way any more.
+    async fn settle_down(&self) {
+        let on_their_way: Vec<_> = self.book().in_flight.values().cloned().collect();
+        let mut waits = JoinSet::new();
+        for mut one in on_their_way {
+            waits.spawn(async move { drop(one.changed().await) });
+        }
+        while waits.join_next().await.is_some() {}
+    }
+}
+
+#[async_trait]
+impl Store for DynamoDb {
+    async fn append(&self, event: Event, claim: Claim) -> Result<Receipt, StoreError> {
+        self.shared.append(event, claim).await
+    }
+
+    async fn lease(
+        &self,
+        sources: &[SourceName],
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Work, StoreError> {
+        self.shared.lease(sources, now, until, limit).await
+    }
+
+    async fn extend(
+        &self,
+        lease: &Lease,
+        _now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Lease, StoreError> {
+        self.shared.extend(lease, until)
+    }
+
+    async fn settle(
+        &self,
+        lease: Lease,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.shared.settle(lease, outcome, now).await
+    }
+
+    async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError> {
+        self.shared.get(key).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        self.shared.list(query).await
+    }
+
+    /// Of this node's unfinished events, and of those that it finished since it came.
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        Ok(self.shared.open_book()?.counts())
+    }
+
+    async fn requeue(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
+        self.shared.requeue(key, now).await
+    }
+
+    async fn discard(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
+        self.shared.discard(key, now).await
+    }
+
+    /// Of what this node finished since it came.
+    async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
+        self.shared.expire(now).await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        let tenure = Arc::clone(&self.shared.open_book()?.tenure);
+        if tenure.is_valid(&*self.shared.options.clock) {
+            Ok(())
+        } else {
+            Err(trouble::Trouble::not_tried("this node was not heard of for the time of its lease").into())
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        self.shared.table.meter.usage()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        {
+            let mut book = self.shared.open_book()?;
+            book.closed = true;
+        }
+        self.shared.settle_down().await;
+        self.shared.leave().await?;
+        for task in &self.tasks {
+            task.abort();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! The way of one event into the table.
+
+use std::sync::Arc;
+
+use hookward_core::{Event, EventParts, Intake};
+use tokio::sync::watch;
+
+use super::{
+    Shared,
+    book::{Facts, Unresolved, Waiting},
+    duplicate::Standing,
+    item::{
+        EXPIRES, billed_bytes,
+        dead::DeadMark,
+        event::{self, EventItem, ReceiptId},
+        journal::Entry,
+    },
+    journal::Told,
+    options::Flaw,
+    table::{For, Guard, Written},
+    tenure::Tenure,
+    trouble::Trouble,
+    usage::Purpose,
+};
+use crate::{Claim, Lease, Receipt, State, StoreError};
+
+/// The largest item, above which DynamoDB (400 KiB) might refuse it: with room for headers and attributes.
+const ITEM_BYTES_MAX: usize = 350 * 1024;
+
+/// From this size on, a body is compressed where it holds up nobody else.
+const LARGE_BODY_BYTES: usize = 64 * 1024;
+
+/// A key is new where nothing is, and where the former holder's time is over, whether it was deleted or not.
+const IS_NEW: &str = "attribute_not_exists(pk) OR #x <= :now";
+
+/// An event whose turn it is to be written.
+struct Turn {
+    tenure: Arc<Tenure>,
+    number: u64,
+    /// The number under which the journal holds it, where that is another one.
+    also: Option<u64>,
+    receipt: ReceiptId,
+    /// Told when the journal holds it; `None` when it does.
+    journal: Option<Told>,
+    /// Dropped when the key is not on its way any more, which tells whoever waits for that.
+    _on_its_way: watch::Sender<()>,
+}
+
+/// What this node's memory says to an append.
+enum Admitted {
+    Known(Receipt),
+    /// The same key is on its way: its outcome first.
+    After(watch::Receiver<()>),
+    Write(Turn),
+}
+
+impl Shared {
+    pub(super) async fn append(
+        self: &Arc<Self>,
+        event: Event,
+        claim: Claim,
+    ) -> Result<Receipt, StoreError> {
+        let event = event.into_parts();
+        let turn = loop {
+            match self.admit(&event)? {
+                Admitted::Known(receipt) => {
+                    self.table.meter.wrote(Some(&event.source), Purpose::Duplicate, 0.0);
+                    return Ok(receipt);
+                }
+                // An error is the end of the wait: its sender was dropped.
+                Admitted::After(mut other) => drop(other.changed().await),
+                Admitted::Write(turn) => break turn,
+            }
+        };
+        // A caller that goes away leaves no half of it behind.
+        let shared = Arc::clone(self);
+        let written = tokio::spawn(async move {
+            let key = event.key;
+            let receipt = shared.write(event, claim, turn).await;
+            shared.book().in_flight.remove(&key);
+            receipt
+        });
+        match written.await {
+            Ok(receipt) => receipt,
+            Err(error) => Err(StoreError::Unavailable(Arc::new(error))),
+        }
+    }
+
+    /// Gives the event its number and its place in the journal, unless memory knows the answer.
+    fn admit(&self, event: &EventParts) -> Result<Admitted, StoreError> {
+        let mut book = self.open_book()?;
+        book.latest = book.latest.max(event.received_at);
+        if !book.tenure.is_valid(&*self.options.clock) {
+            return Err(Trouble::not_tried("this node's lease is over; it tries to get a new one").into());
+        }
+        if let Some(other) = book.in_flight.get(&event.key) {
+            return Ok(Admitted::After(other.clone()));
+        }
+        if let Some(waiting) = book.waiting(event.key) {
+            let same = waiting.facts.content == event.content;
+            return Ok(Admitted::Known(Receipt::for_held(State::Pending, same)));
+        }
+        if let Some(known) = book.recent.get(event.key, event.received_at)
+            && known.state != State::Pending
+        {
+            let same = known.content == event.content;
+            return Ok(Admitted::Known(Receipt::for_held(known.state, same)));
+        }
+        let unresolved = book.unresolved.get(&event.key).copied();
+        if unresolved.is_none() && event.intake == Intake::Deliver {
+            let waiting = book.waiting_count() + book.in_flight.len() + book.unresolved.len();
+            if waiting >= self.options.queue_max {
+                return Err(StoreError::Full);
+            }
+        }
+        if book.in_flight.len() >= self.options.in_flight_max {
+            return Err(Trouble::not_tried("too many writes are on their way to DynamoDB").into());
+        }
+        let (sender, receiver) = watch::channel(());
+        book.in_flight.insert(event.key, receiver);
+        let tenure = Arc::clone(&book.tenure);
+        let entry = Entry {
+            key: event.key,
+            source: event.source.clone(),
+            at: event.received_at,
+            again: false,
+        };
+        let expires_at = event.body_expires_at;
+        let turn = match unresolved.filter(|it| it.content == event.content) {
+            Some(it) => {
+                book.unresolved.remove(&event.key);
+                // The journal has come past its number: it gets another one there.
+                let also = (!it.journaled).then(|| book.next_number());
+                Turn {
+                    tenure,
+                    number: it.number,
+                    also,
+                    receipt: it.receipt,
+                    journal: also.map(|also| self.enqueue(&mut book, also, entry, expires_at)),
+                    _on_its_way: sender,
+                }
+            }
+            None => {
+                let number = book.next_number();
+                Turn {
+                    tenure,
+                    number,
+                    also: None,
+                    receipt: ReceiptId(fastrand::u64(..).to_be_bytes()),
+                    journal: Some(self.enqueue(&mut book, number, entry, expires_at)),
+                    _on_its_way: sender,
+                }
+            }
+        };
+        Ok(Admitted::Write(turn))
+    }
+
+    /// Writes event and journal side by side, and says `Kept` when both are durable and this node still speaks for them.
+    async fn write(
+        self: &Arc<Self>,
+        event: EventParts,
+        claim: Claim,
+        turn: Turn,
+    ) -> Result<Receipt, StoreError> {
+        let Turn { tenure, number, also, receipt, journal, _on_its_way } = turn;
+        let numbers: Vec<u64> = [number].into_iter().chain(also).collect();
+        let (event, stored) = compressed(event).await;
+        let facts = Facts::of(&event, receipt, event.body.len());
+        let item = event::encode(&event, stored, tenure.node, number, receipt);
+        let item = self.with_status(item, event.intake);
+        if billed_bytes(&item) > ITEM_BYTES_MAX {
+            self.finish_numbers(&tenure, &numbers);
+            return Err(StoreError::TooLarge { max: ITEM_BYTES_MAX });
+        }
+        let why = For { source: Some(&event.source), purpose: Purpose::Accepted };
+        let now = super::item::number(event.received_at.as_secs());
+        let is_new = Guard::when(IS_NEW).name("#x", EXPIRES).value(":now", now);
+        let mark = async {
+            match event.intake {
+                Intake::Quarantine(_) => self.mark_dead(&event).await,
+                Intake::Deliver | Intake::Archive => Ok(()),
+            }
+        };
+        let (journal, put, mark) =
+            tokio::join!(self.wait_for_journal(journal), self.table.put(item, is_new, why), mark);
+        let there = match put {
+            Ok(Written::Done) => None,
+            Ok(Written::Refused(there)) => there.as_ref().map(EventItem::decode).transpose()?,
+            Err(trouble) => {
+                self.leave_unresolved(&tenure, &facts, number, journal.is_ok());
+                return Err(trouble.into());
+            }
+        };
+        // Somebody else's event, unless it is what an earlier try of ours wrote.
+        let ours = |there: &EventItem| there.receipt == receipt && !self.has(Flaw::IgnoresReceipts);
+        if let Some(there) = there.filter(|there| !ours(there)) {
+            self.finish_numbers(&tenure, &numbers);
+            return self.for_duplicate(&event, there).await;
+        }
+        if let Err(trouble) = journal {
+            self.leave_unresolved(&tenure, &facts, number, false);
+            return Err(StoreError::Unavailable(trouble));
+        }
+        mark?;
+        let lease = self.keep(&tenure, facts, event, numbers, claim)?;
+        self.acknowledge(&tenure, Receipt::Kept { lease })
+    }
+
+    /// Takes the durable event into this node's memory. `Unavailable` when it is not this node's any more.
+    fn keep(
+        &self,
+        tenure: &Arc<Tenure>,
+        facts: Facts,
+        event: EventParts,
+        numbers: Vec<u64>,
+        claim: Claim,
+    ) -> Result<Option<Lease>, StoreError> {
+        let mut book = self.book();
+        if !Arc::ptr_eq(&book.tenure, tenure) {
+            if self.has(Flaw::ForgetsItsLease) {
+                return Ok(None);
+            }
+            return Err(Trouble::not_tried("this node was taken for dead meanwhile").into());
+        }
+        let key = facts.key;
+        let (state, _) = State::at_intake(event.intake);
+        if state != State::Pending {
+            book.ledger.add(facts.finished(state == State::Dead));
+            book.recent.note(key, facts.known(state));
+            for number in numbers {
+                book.progress.finish(number);
+            }
+            return Ok(None);
+        }
+        book.insert(Waiting::fresh(facts, Arc::new(event), numbers), self.options.cache_bytes_max);
+        Ok(match claim {
+            Claim::Queue => None,
+            Claim::Lease { until } => book.lease(key, until),
+        })
+    }
+
+    /// Says yes only while nobody can have taken over: what is durable by now is what they will find.
+    pub(super) fn acknowledge(&self, tenure: &Tenure, receipt: Receipt) -> Result<Receipt, StoreError> {
+        if self.has(Flaw::ForgetsItsLease) || tenure.is_valid(&*self.options.clock) {
+            Ok(receipt)
+        } else {
+            Err(Trouble::not_tried("this node's lease ended while the event was written").into())
+        }
+    }
+
+    fn finish_numbers(&self, tenure: &Arc<Tenure>, numbers: &[u64]) {
+        let mut book = self.book();
+        if Arc::ptr_eq(&book.tenure, tenure) {
+            for number in numbers {
+                book.progress.finish(*number);
+            }
+        }
+    }
+
+    /// Nobody knows whether the event was written: its number stays open until that is found out.
+    fn leave_unresolved(
+        self: &Arc<Self>,
+        tenure: &Arc<Tenure>,
+        facts: &Facts,
+        number: u64,
+        journaled: bool,
+    ) {
+        let unresolved =
+            Unresolved { number, receipt: facts.receipt, content: facts.content, journaled };
+        let mut book = self.book();
+        if Arc::ptr_eq(&book.tenure, tenure) {
+            book.unresolved.insert(facts.key, unresolved);
+            drop(book);
+            self.resolve_later(tenure, facts.key, unresolved);
+        }
+    }
+
+    pub(super) async fn mark_dead(&self, event: &EventParts) -> Result<(), StoreError> {
+        let why = For { source: Some(&event.source), purpose: Purpose::Dead };
+        let mark = DeadMark::of(event).encode();
+        self.table.put(mark, Guard::always(), why).await?;
+        Ok(())
+    }
+
+    pub(super) async fn mark_dead_facts(&self, facts: &Facts) -> Result<(), StoreError> {
+        let why = For { source: Some(&facts.source), purpose: Purpose::Dead };
+        let mark = DeadMark {
+            key: facts.key,
+            received_at: facts.received_at,
+            expires_at: facts.body_expires_at,
+        };
+        self.table.put(mark.encode(), Guard::always(), why).await?;
+        Ok(())
+    }
+
+    /// What to say to an event whose key is held by somebody else's.
+    async fn for_duplicate(
+        self: &Arc<Self>,
+        event: &EventParts,
+        there: EventItem,
+    ) -> Result<Receipt, StoreError> {
+        let same = there.event.content == event.content;
+        if self.has(Flaw::AcknowledgesAnyDuplicate) {
+            return Ok(Receipt::for_held(State::Pending, same));
+        }
+        let key = event.key;
+        let facts = Facts::of(&there.event, there.receipt, there.body_bytes);
+        let standing = self.standing_for_append(there, event.received_at).await?;
+        let tenure = self.tenure();
+        let (state, note) = match standing {
+            Standing::Ours => (State::Pending, false),
+            Standing::Elsewhere => (State::Pending, false),
+            Standing::Final(state) => (state, true),
+        };
+        if note {
+            self.book().recent.note(key, facts.known(state));
+        }
+        self.acknowledge(&tenure, Receipt::for_held(state, same))
+    }
+}
+
+/// The event, and its body as it is stored.
+async fn compressed(event: EventParts) -> (EventParts, Vec<u8>) {
+    if event.body.len() < LARGE_BODY_BYTES {
+        let stored = event::compress(&event.body).into_owned();
+        return (event, stored);
+    }
+    let body = event.body.clone();
+    let stored = tokio::task::spawn_blocking(move || event::compress(&body).into_owned()).await;
+    // The task does not panic; if it was cancelled, the body is stored as it is.
+    let stored = stored.unwrap_or_else(|_| event.body.to_vec());
+    (event, stored)
+}

@@ -1,0 +1,222 @@
+//! Handing events out for delivery, and what came of it.
+
+use std::sync::Arc;
+
+use hookward_core::{EventKey, EventParts, SourceName, Timestamp};
+
+use super::{
+    Shared,
+    book::Waiting,
+    duplicate::keys_of,
+    item::event::{self, EventItem},
+    item::ticket::TicketState,
+    options::Completion,
+    table::{For, Guard},
+    tenure::Tenure,
+    trouble::Trouble,
+    usage::Purpose,
+};
+use crate::{DeadReason, Lease, Leased, Outcome, State, StoreError, Work};
+
+/// Bodies that are read together.
+const READ_MAX: usize = 50;
+
+impl Shared {
+    pub(super) async fn lease(
+        &self,
+        sources: &[SourceName],
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Work, StoreError> {
+        let (tenure, mut leased, bodiless, next_due) = {
+            let mut book = self.open_book()?;
+            book.latest = book.latest.max(now);
+            if !book.tenure.is_valid(&*self.options.clock) {
+                return Err(Trouble::not_tried("this node's lease is over; others may deliver its events").into());
+            }
+            let (due, next_due) = book.due(sources, now, limit);
+            let (mut leased, mut bodiless) = (Vec::new(), Vec::new());
+            for (place, key) in due.into_iter().enumerate() {
+                let Some(lease) = book.lease(key, until) else { continue };
+                let Some(waiting) = book.waiting(key) else { continue };
+                match &waiting.event {
+                    Some(event) => leased.push((place, of(waiting, lease, Arc::clone(event)))),
+                    None => bodiless.push((place, lease)),
+                }
+            }
+            (Arc::clone(&book.tenure), leased, bodiless, next_due)
+        };
+        for some in bodiless.chunks(READ_MAX) {
+            let keys: Vec<EventKey> = some.iter().map(|(_, lease)| lease.key).collect();
+            let events = match self.read_events(&keys).await {
+                Ok(events) => events,
+                Err(error) => {
+                    self.give_back(&tenure, some.iter().map(|(_, lease)| lease), now);
+                    return Err(error);
+                }
+            };
+            let mut book = self.book();
+            for ((place, lease), event) in some.iter().zip(events) {
+                let Some(event) = event else {
+                    tracing::error!(key = %lease.key, "an unfinished event is not in the table any more");
+                    book.give_up(lease.key);
+                    continue;
+                };
+                if let Ok(waiting) = book.leased(lease) {
+                    leased.push((*place, of(waiting, lease.clone(), Arc::new(event))));
+                }
+            }
+        }
+        leased.sort_unstable_by_key(|(place, _)| *place);
+        Ok(Work { leased: leased.into_iter().map(|(_, leased)| leased).collect(), next_due })
+    }
+
+    /// Events by their keys, in the same order.
+    async fn read_events(&self, keys: &[EventKey]) -> Result<Vec<Option<EventParts>>, StoreError> {
+        let places: Vec<_> = keys.iter().map(|key| event::key_of(*key)).collect();
+        let found = self.table.get_all(&places, For::all(Purpose::Body)).await?;
+        let read = |place| {
+            let item = found.get(place).map(EventItem::decode).transpose()?;
+            Ok(item.map(|item| item.event))
+        };
+        places.iter().map(read).collect()
+    }
+
+    fn give_back<'l>(&self, tenure: &Arc<Tenure>, leases: impl Iterator<Item = &'l Lease>, now: Timestamp) {
+        let mut book = self.book();
+        if Arc::ptr_eq(&book.tenure, tenure) {
+            for lease in leases {
+                if book.leased(lease).is_ok() {
+                    book.change(lease.key, |waiting| {
+                        waiting.token = None;
+                        waiting.free_at = now;
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn extend(&self, lease: &Lease, until: Timestamp) -> Result<Lease, StoreError> {
+        let mut book = self.open_book()?;
+        book.leased(lease)?;
+        book.change(lease.key, |waiting| waiting.free_at = until);
+        Ok(Lease { until, ..lease.clone() })
+    }
+
+    pub(super) async fn settle(
+        &self,
+        lease: Lease,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = lease.key;
+        let _turn = self.turn(key).await;
+        let (tenure, mut waiting) = {
+            let mut book = self.open_book()?;
+            book.latest = book.latest.max(now);
+            (Arc::clone(&book.tenure), book.leased(&lease)?.clone())
+        };
+        let (state, status) = match outcome {
+            Outcome::Release { at } => {
+                self.open_book()?.change(key, |waiting| {
+                    waiting.token = None;
+                    (waiting.due_at, waiting.free_at) = (at, at);
+                });
+                return Ok(());
+            }
+            Outcome::Done(attempt) => {
+                waiting.tried(attempt);
+                (TicketState::Done, "processed")
+            }
+            Outcome::Again { at, attempt } => {
+                waiting.tried(attempt);
+                (TicketState::Pending { due_at: at }, "failed")
+            }
+            Outcome::Dead(attempt) => {
+                waiting.tried(attempt);
+                (TicketState::Dead(DeadReason::Undeliverable), "dead")
+            }
+        };
+        if self.options.completion == Completion::Each {
+            self.write_status(&waiting, status, state, now).await?;
+        }
+        // What was delivered at once is told by the checkpoint.
+        let needs_ticket = waiting.ticket > 0 || state != TicketState::Done;
+        if needs_ticket {
+            let ticket = waiting.next_ticket(tenure.node, state);
+            let purpose =
+                if matches!(state, TicketState::Dead(_)) { Purpose::Dead } else { Purpose::Retried };
+            let why = For { source: Some(&waiting.facts.source), purpose };
+            if matches!(state, TicketState::Dead(_)) {
+                self.mark_dead_facts(&waiting.facts).await?;
+            }
+            if !self.write_ticket(&ticket, why).await? {
+                self.give_up(&tenure, key);
+                return Err(StoreError::Fenced);
+            }
+            waiting.ticket = ticket.version;
+        }
+        let mut book = self.book();
+        if !Arc::ptr_eq(&book.tenure, &tenure) {
+            return Err(StoreError::Fenced);
+        }
+        match state {
+            TicketState::Done => book.finish(key, State::Done),
+            TicketState::Dead(_) => book.finish(key, State::Dead),
+            TicketState::Dropped => {}
+            TicketState::Pending { due_at } => {
+                book.change(key, |entry| {
+                    entry.token = None;
+                    (entry.due_at, entry.free_at) = (due_at, due_at);
+                    entry.attempts = waiting.attempts;
+                    entry.history = waiting.history;
+                    entry.ticket = waiting.ticket;
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// An event turned out to be another node's.
+    pub(super) fn give_up(&self, tenure: &Arc<Tenure>, key: EventKey) {
+        let mut book = self.book();
+        if Arc::ptr_eq(&book.tenure, tenure) {
+            book.give_up(key);
+        }
+    }
+
+    /// `completion = "each"`: what people read on the event itself. Costs as many units as the event is large.
+    async fn write_status(
+        &self,
+        waiting: &Waiting,
+        status: &str,
+        state: TicketState,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let is_done = state == TicketState::Done;
+        let guard = Guard::when("#r = :r")
+            .name("#r", event::RECEIPT)
+            .name("#status", event::STATUS)
+            .name("#attempts", event::ATTEMPTS)
+            .value(":r", super::item::bytes(waiting.facts.receipt.0))
+            .value(":status", super::item::text(status))
+            .value(":attempts", super::item::number(waiting.attempts.into()));
+        let (change, guard) = if is_done {
+            let guard = guard
+                .name("#processed_at", event::PROCESSED_AT)
+                .value(":processed_at", super::item::text(now.to_string()));
+            ("SET #status = :status, #attempts = :attempts, #processed_at = :processed_at", guard)
+        } else {
+            ("SET #status = :status, #attempts = :attempts", guard)
+        };
+        let why = For { source: Some(&waiting.facts.source), purpose: Purpose::Completed };
+        let [place, _] = keys_of(waiting.facts.key);
+        self.table.update(place, change, guard, why).await?;
+        Ok(())
+    }
+}
+
+fn of(waiting: &Waiting, lease: Lease, event: Arc<EventParts>) -> Leased {
+    Leased { lease, event, attempts: waiting.attempts, replays: waiting.replays }
+}

@@ -1,0 +1,116 @@
+//! One item for all events that are on their way together: what another node needs to finish this one's work.
+
+use std::{sync::Arc, time::Duration};
+
+use hookward_core::Timestamp;
+use tokio::sync::oneshot;
+
+use super::{
+    Shared,
+    book::{Book, Queued},
+    item::journal::{Entry, JournalItem, SPAN},
+    options::Flaw,
+    table::{For, Guard},
+    trouble::Trouble,
+    usage::Purpose,
+};
+
+/// An item of so many events is full: it costs one write unit. See the test of the item.
+const FULL: usize = 40;
+
+/// An item with more is not written, however many wait.
+const ENTRIES_MAX: usize = 1_000;
+
+/// How much longer than its bodies a journal item is kept, for events that are still being delivered.
+const EXTRA: Duration = Duration::from_hours(7 * 24);
+
+/// Told when the journal holds an event, or that it does not.
+pub(super) type Told = oneshot::Receiver<Result<(), Arc<Trouble>>>;
+
+impl Shared {
+    /// Puts an event into the next journal item. In the order of the numbers, under the lock that gave them.
+    pub(super) fn enqueue(
+        &self,
+        book: &mut Book,
+        number: u64,
+        entry: Entry,
+        expires_at: Timestamp,
+    ) -> Told {
+        let (told, hears) = oneshot::channel();
+        book.journal.push_back(Queued { number, entry, expires_at, told });
+        if book.journal.len() == 1 || book.journal.len() == FULL {
+            self.journal_wanted.notify_one();
+        }
+        hears
+    }
+
+    /// Waits until the journal holds an event; `None` when it does already.
+    pub(super) async fn wait_for_journal(&self, told: Option<Told>) -> Result<(), Arc<Trouble>> {
+        if self.has(Flaw::AcknowledgesBeforeTheJournal) {
+            return Ok(());
+        }
+        match told {
+            None => Ok(()),
+            Some(told) => told
+                .await
+                .unwrap_or_else(|_| Err(Arc::new(Trouble::not_tried("the journal was left")))),
+        }
+    }
+
+    /// Writes journal items, one after the other, as long as the store is open.
+    pub(super) async fn keep_journal(self: Arc<Self>) {
+        loop {
+            self.journal_wanted.notified().await;
+            loop {
+                self.wait_for_company().await;
+                let Some((item, tellers)) = self.next_journal_item() else { break };
+                let written = self
+                    .table
+                    .put(item.encode(), Guard::always(), For::all(Purpose::Journal))
+                    .await
+                    .map(drop)
+                    .map_err(Arc::new);
+                for teller in tellers {
+                    // Whoever asked may have gone.
+                    let _gone = teller.send(written.clone());
+                }
+            }
+        }
+    }
+
+    /// While others are on their way, an item waits a little for them.
+    async fn wait_for_company(&self) {
+        let (waiting, on_their_way) = {
+            let book = self.book();
+            (book.journal.len(), book.in_flight.len())
+        };
+        if (1..FULL).contains(&waiting) && on_their_way > 1 {
+            tokio::select! {
+                () = tokio::time::sleep(self.options.journal_delay) => {}
+                () = self.journal_wanted.notified() => {}
+            }
+        }
+    }
+
+    fn next_journal_item(
+        &self,
+    ) -> Option<(JournalItem, Vec<oneshot::Sender<Result<(), Arc<Trouble>>>>)> {
+        let mut book = self.book();
+        let count = book.journal.len().min(ENTRIES_MAX);
+        let queued: Vec<Queued> = book.journal.drain(..count).collect();
+        let (first, last) = (queued.first()?.number, queued.last()?.number);
+        let youngest = queued.iter().map(|it| it.entry.at).max()?;
+        let expires_at = queued.iter().map(|it| it.expires_at).max()?.saturating_add(EXTRA);
+        let at = book.next_group(youngest, last);
+        let oldest = at.saturating_sub(SPAN);
+        let mut tellers = Vec::with_capacity(queued.len());
+        let mut entries = Vec::with_capacity(queued.len());
+        for Queued { mut entry, told, .. } in queued {
+            entry.at = entry.at.clamp(oldest, at);
+            entries.push(entry);
+            tellers.push(told);
+        }
+        let (node, progress) = (book.tenure.node, book.progress.clone());
+        Some((JournalItem { node, at, first, entries, progress, expires_at }, tellers))
+    }
+}

@@ -1,0 +1,312 @@
+//! Lists, newest first: from the journals of all nodes, and of dead letters from their marks.
+
+use std::collections::{BinaryHeap, VecDeque};
+
+use hookward_core::{EventKey, SourceName, Timestamp};
+
+use super::{
+    Shared,
+    item::{
+        dead::{self, DeadMark},
+        journal::{self, JournalItem, SPAN},
+        node::{self, EndedItem},
+    },
+    table::{For, Range},
+    usage::Purpose,
+};
+use crate::{Cursor, Kept, Page, Query, State, StoreError};
+
+/// Journal items that are read together.
+const READ_ITEMS: i32 = 25;
+
+/// Events that are read together.
+const BATCH: usize = 50;
+
+/// Events that one call looks at, before it returns what it has and where to go on.
+const LOOKED_AT_MAX: usize = 1_000;
+
+/// Days that one call looks at for dead letters.
+const DAYS_MAX: u64 = 62;
+
+/// Bits of a cursor below the time: which of the events of one microsecond.
+const ORDINAL_BITS: u32 = 12;
+
+/// A place in the order of a list: the time, and how many of the same time came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    at: Timestamp,
+    ordinal: u64,
+}
+
+impl Place {
+    fn cursor(self) -> Cursor {
+        let ordinal = self.ordinal.min((1 << ORDINAL_BITS) - 1);
+        Cursor(self.at.as_micros() << ORDINAL_BITS | ordinal)
+    }
+
+    fn of(cursor: Cursor) -> Self {
+        let at = Timestamp::from_micros(cursor.0 >> ORDINAL_BITS);
+        Self { at, ordinal: cursor.0 & ((1 << ORDINAL_BITS) - 1) }
+    }
+
+    /// The place of the next event, at this time or before.
+    fn next(before: Option<Self>, at: Timestamp) -> Self {
+        let ordinal = before.filter(|it| it.at == at).map_or(0, |it| it.ordinal + 1);
+        Self { at, ordinal }
+    }
+}
+
+/// Something that may belong into a list.
+#[derive(Clone, Debug)]
+struct Candidate {
+    place: Place,
+    key: EventKey,
+}
+
+/// Candidates of a list after each other, newest first.
+struct Stream {
+    nodes: Vec<NodeStream>,
+    last: Option<Place>,
+}
+
+struct NodeStream {
+    node: u64,
+    /// Everything at or after this time has been read; `None` when everything has.
+    unread_to: Option<Timestamp>,
+    read: BinaryHeap<(Timestamp, u64, EventKey, SourceName)>,
+}
+
+impl NodeStream {
+    /// The latest time at which this journal may still have something.
+    fn latest(&self) -> Option<Timestamp> {
+        self.read.peek().map(|(at, ..)| *at).max(self.unread_to)
+    }
+
+    /// Whether the next is known: nothing unread can be newer.
+    fn is_ready(&self) -> bool {
+        match (self.read.peek(), self.unread_to) {
+            (Some((at, ..)), Some(unread)) => *at > unread,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        drop(self.open_book()?);
+        if query.state == Some(State::Dead) {
+            return self.list_dead(query).await;
+        }
+        let from = query.cursor.map(Place::of);
+        let mut stream = self.stream(query, from).await?;
+        let mut page = Page::default();
+        let mut looked_at = 0;
+        loop {
+            let mut candidates = VecDeque::new();
+            let mut at_end = false;
+            while candidates.len() < BATCH {
+                match self.next_candidate(&mut stream, query, from).await? {
+                    Some(candidate) => candidates.push_back(candidate),
+                    None => {
+                        at_end = true;
+                        break;
+                    }
+                }
+            }
+            looked_at += candidates.len();
+            let last = candidates.back().map(|candidate| candidate.place);
+            if let Some(full) = self.fill(&mut page, query, candidates).await? {
+                page.next = Some(full.cursor());
+                return Ok(page);
+            }
+            if at_end {
+                return Ok(page);
+            }
+            if looked_at >= LOOKED_AT_MAX {
+                page.next = last.map(Place::cursor);
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Puts those candidates onto the page that belong there. The place of the last one when it is full.
+    async fn fill(
+        &self,
+        page: &mut Page,
+        query: &Query,
+        candidates: VecDeque<Candidate>,
+    ) -> Result<Option<Place>, StoreError> {
+        let forgotten_at = self.open_book()?.forgotten_at;
+        let keys: Vec<EventKey> = candidates.iter().map(|candidate| candidate.key).collect();
+        let mut records = self.records(&keys).await?;
+        for Candidate { place, key } in candidates {
+            // Taken out, so that an event that two journals hold is shown once.
+            let Some(record) = records.remove(&key) else { continue };
+            let Some(kept) = self.kept(record, forgotten_at, 1).await? else { continue };
+            if kept.body_expired || !query.matches(&kept.event, kept.state) {
+                continue;
+            }
+            page.events.push(without_body(kept));
+            if page.events.len() >= query.limit {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The journals of all nodes that were and are.
+    async fn stream(&self, query: &Query, from: Option<Place>) -> Result<Stream, StoreError> {
+        let why = For::all(Purpose::Read);
+        let mut nodes: Vec<u64> =
+            self.live_nodes(Purpose::Read).await?.iter().map(|node| node.node).collect();
+        for item in self.table.query_all(Range::all(node::ENDED), why).await? {
+            nodes.push(EndedItem::decode(&item)?.node);
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        let latest = Timestamp::from_micros(u64::MAX >> ORDINAL_BITS);
+        let bounds = [from.map(|place| place.at), query.before];
+        let end = bounds.into_iter().flatten().min().map_or(latest, |at| at.saturating_add(SPAN));
+        let stream = |node| NodeStream { node, unread_to: Some(end), read: BinaryHeap::new() };
+        Ok(Stream { nodes: nodes.into_iter().map(stream).collect(), last: None })
+    }
+
+    async fn next_candidate(
+        &self,
+        stream: &mut Stream,
+        query: &Query,
+        from: Option<Place>,
+    ) -> Result<Option<Candidate>, StoreError> {
+        loop {
+            let newest = stream.nodes.iter_mut().filter_map(|node| Some((node.latest()?, node.is_ready(), node)));
+            // Of the same time, what has to be read goes first: it may hold something that belongs before.
+            let Some((at, is_ready, node)) = newest.max_by_key(|(at, ready, node)| (*at, !*ready, node.node)) else {
+                return Ok(None);
+            };
+            if query.since.is_some_and(|since| at < since) {
+                return Ok(None);
+            }
+            if !is_ready {
+                self.read_journal(node).await?;
+                continue;
+            }
+            let Some((at, _, key, source)) = node.read.pop() else { continue };
+            let place = Place::next(stream.last, at);
+            stream.last = Some(place);
+            let is_past = from.is_some_and(|from| {
+                place.at > from.at || (place.at == from.at && place.ordinal <= from.ordinal)
+            });
+            if is_past || query.source.as_ref().is_some_and(|wanted| *wanted != source) {
+                continue;
+            }
+            return Ok(Some(Candidate { place, key }));
+        }
+    }
+
+    /// Reads some more of a node's journal, towards the past.
+    async fn read_journal(&self, node: &mut NodeStream) -> Result<(), StoreError> {
+        let Some(to) = node.unread_to else { return Ok(()) };
+        let range = Range {
+            to: Some(journal::range(to)),
+            newest_first: true,
+            limit: Some(READ_ITEMS),
+            ..Range::all(journal::partition(node.node))
+        };
+        let found = self.table.query(&range, For::all(Purpose::Read)).await?;
+        node.unread_to = None;
+        for item in &found.items {
+            let group = JournalItem::decode(item)?;
+            if found.more {
+                node.unread_to = group.at.as_micros().checked_sub(1).map(Timestamp::from_micros);
+            }
+            for (number, entry) in group.numbered().filter(|(_, entry)| !entry.again) {
+                node.read.push((entry.at, number, entry.key, entry.source.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn list_dead(&self, query: &Query) -> Result<Page, StoreError> {
+        let (latest, mut first) = {
+            let book = self.open_book()?;
+            (book.latest, book.latest)
+        };
+        let why = For::all(Purpose::Read);
+        for node in self.live_nodes(Purpose::Read).await? {
+            first = first.min(node.born_at);
+        }
+        for item in self.table.query_all(Range::all(node::ENDED), why).await? {
+            first = first.min(EndedItem::decode(&item)?.born_at);
+        }
+        let from = query.cursor.map(Place::of);
+        let last_day = [from.map(|place| place.at), query.before, Some(latest)];
+        let last_day = dead::day_of(last_day.into_iter().flatten().min().unwrap_or(latest)) + u64::from(from.is_none());
+        // Events of before its first node came with a clock that was behind.
+        let first_day = dead::day_of(query.since.unwrap_or(first).max(first)).saturating_sub(1);
+        let mut page = Page::default();
+        let mut last = None;
+        for (looked_at, day) in (first_day..=last_day).rev().enumerate() {
+            if looked_at as u64 >= DAYS_MAX {
+                let end = Timestamp::from_secs((day + 1) * 24 * 3_600);
+                page.next = Some(Place { at: end, ordinal: 0 }.cursor());
+                return Ok(page);
+            }
+            let mut candidates = VecDeque::new();
+            for mark in self.dead_marks(day).await? {
+                let place = Place::next(last, mark.received_at);
+                last = Some(place);
+                let is_past = from.is_some_and(|from| {
+                    place.at > from.at || (place.at == from.at && place.ordinal <= from.ordinal)
+                });
+                if !is_past {
+                    candidates.push_back(Candidate { place, key: mark.key });
+                }
+            }
+            while !candidates.is_empty() {
+                let rest = candidates.split_off(candidates.len().min(BATCH));
+                if let Some(full) = self.fill(&mut page, query, candidates).await? {
+                    page.next = Some(full.cursor());
+                    return Ok(page);
+                }
+                candidates = rest;
+            }
+        }
+        Ok(page)
+    }
+
+    /// The dead letters of a day, newest first.
+    async fn dead_marks(&self, day: u64) -> Result<Vec<DeadMark>, StoreError> {
+        let shards = (0..dead::SHARDS).map(|shard| {
+            self.table.query_all(Range::all(dead::partition(day, shard)), For::all(Purpose::Read))
+        });
+        let mut marks = Vec::new();
+        for items in futures_util::future::try_join_all(shards).await? {
+            for item in &items {
+                marks.push(DeadMark::decode(item)?);
+            }
+        }
+        marks.sort_unstable_by_key(|mark| std::cmp::Reverse((mark.received_at, mark.key)));
+        Ok(marks)
+    }
+}
+
+fn without_body(kept: Kept) -> Kept {
+    let mut event = (*kept.event).clone();
+    event.body = bytes::Bytes::new();
+    Kept { event: std::sync::Arc::new(event), ..kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_a_place() {
+        let place = Place { at: Timestamp::from_micros(1_700_000_000_123_456), ordinal: 7 };
+        assert_eq!(Place::of(place.cursor()), place);
+        let next = Place::next(Some(place), place.at);
+        assert_eq!(next.ordinal, 8);
+        assert_eq!(Place::next(Some(place), Timestamp::from_micros(5)).ordinal, 0);
+    }
+}

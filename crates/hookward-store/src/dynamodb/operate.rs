@@ -1,0 +1,193 @@
+//! What operators decide, and what time does.
+
+use std::sync::Arc;
+
+use hookward_core::{EventKey, Timestamp};
+
+use super::{
+    Shared,
+    book::{Facts, Waiting},
+    duplicate::{RACES_MAX, Record},
+    item::ticket::{Ticket, TicketState},
+    options::Completion,
+    table::For,
+    trouble::Trouble,
+    usage::Purpose,
+};
+use crate::{Expired, State, StoreError};
+
+impl Shared {
+    pub(super) async fn requeue(
+        self: &Arc<Self>,
+        key: EventKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let _turn = self.turn(key).await;
+        for _ in 0..RACES_MAX {
+            let (tenure, forgotten_at) = {
+                let mut book = self.open_book()?;
+                book.latest = book.latest.max(now);
+                (Arc::clone(&book.tenure), book.forgotten_at)
+            };
+            let record = self.record(key, For::all(Purpose::Operator)).await?;
+            let record = record.ok_or(StoreError::NotFound)?;
+            let before = self.state_of(&record).await?.state;
+            if before != State::Pending {
+                if record.item.is_over(forgotten_at) {
+                    return Err(StoreError::NotFound);
+                }
+                if record.item.is_body_over(forgotten_at) {
+                    return Err(StoreError::BodyExpired);
+                }
+            }
+            let facts = record.facts();
+            let why = For { source: Some(&facts.source), purpose: Purpose::Operator };
+            let (number, told) = {
+                let mut book = self.open_book()?;
+                let number = book.next_number();
+                let told =
+                    self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
+                (number, told)
+            };
+            self.wait_for_journal(Some(told)).await?;
+            let next = record.next_ticket(tenure.node, now);
+            let ticket = Ticket { attempts: 0, replays: next.replays.saturating_add(1), ..next };
+            let written = self.write_ticket(&ticket, why).await?;
+            {
+                let mut book = self.book();
+                if !Arc::ptr_eq(&book.tenure, &tenure) {
+                    return Err(Trouble::not_tried("this node was taken for dead meanwhile").into());
+                }
+                if !written {
+                    book.progress.finish(number);
+                    book.give_up(key);
+                    continue;
+                }
+                if before != State::Pending {
+                    book.ledger.remove(facts.finished(before == State::Dead));
+                }
+                let event = Arc::new(record.item.event.clone());
+                let mut waiting = Waiting::ticketed(facts.clone(), event, vec![number], ticket);
+                if let Some(held) = book.take(key) {
+                    waiting.numbers.extend(held.numbers);
+                }
+                book.insert(waiting, self.options.cache_bytes_max);
+            }
+            if before == State::Dead {
+                self.unmark_dead(&record.item.event, why).await;
+            }
+            if self.options.completion == Completion::Each {
+                self.write_pending(&facts).await?;
+            }
+            return Ok(());
+        }
+        Err(Trouble::not_tried("other nodes change this event all the time").into())
+    }
+
+    pub(super) async fn discard(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
+        let _turn = self.turn(key).await;
+        let (node, forgotten_at) = {
+            let mut book = self.open_book()?;
+            book.latest = book.latest.max(now);
+            (book.tenure.node, book.forgotten_at)
+        };
+        let record = self.record(key, For::all(Purpose::Operator)).await?;
+        let record = record.ok_or(StoreError::NotFound)?;
+        let is_dead = self.state_of(&record).await?.state == State::Dead;
+        if !is_dead || record.item.is_body_over(forgotten_at) {
+            return Err(StoreError::NotFound);
+        }
+        let facts = record.facts();
+        let why = For { source: Some(&facts.source), purpose: Purpose::Operator };
+        let next = record.next_ticket(node, now);
+        let ticket = Ticket { state: TicketState::Dropped, ..next };
+        if !self.write_ticket(&ticket, why).await? {
+            // Somebody decided something else at the same moment.
+            return Err(StoreError::NotFound);
+        }
+        {
+            let mut book = self.book();
+            book.ledger.remove(facts.finished(true));
+            book.ledger.add(facts.finished(false));
+            book.recent.note(key, facts.known(State::Dropped));
+        }
+        self.unmark_dead(&record.item.event, why).await;
+        Ok(())
+    }
+
+    /// DynamoDB deletes items itself, some time after they expire: what has expired is not shown any more until then.
+    pub(super) async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
+        let (expired, at) = {
+            let mut book = self.open_book()?;
+            book.latest = book.latest.max(now);
+            book.forgotten_at = book.forgotten_at.max(now);
+            (book.ledger.expire(now), book.forgotten_at)
+        };
+        if expired != Expired::default() {
+            self.write_forgotten(at).await?;
+        }
+        Ok(expired)
+    }
+
+    async fn write_pending(&self, facts: &Facts) -> Result<(), StoreError> {
+        use super::item::{self, event};
+        let guard = super::table::Guard::when("#r = :r")
+            .name("#r", event::RECEIPT)
+            .name("#status", event::STATUS)
+            .value(":r", item::bytes(facts.receipt.0))
+            .value(":status", item::text("pending"));
+        let why = For { source: Some(&facts.source), purpose: Purpose::Completed };
+        let change = "SET #status = :status";
+        self.table.update(event::key_of(facts.key), change, guard, why).await?;
+        Ok(())
+    }
+}
+
+/// What an event's record says of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stands {
+    pub(super) state: State,
+    pub(super) dead: Option<crate::DeadReason>,
+    pub(super) attempts: u32,
+    pub(super) replays: u32,
+    pub(super) due_at: Option<Timestamp>,
+}
+
+impl Shared {
+    /// What has become of an event, for people: as good as can be told without asking its owner.
+    pub(super) async fn state_of(&self, record: &Record) -> Result<Stands, StoreError> {
+        use super::{duplicate::quarantined, nodes::Whereabouts};
+        let stands = |state, due_at| Stands {
+            state,
+            dead: None,
+            attempts: record.ticket.as_ref().map_or(0, |ticket| ticket.attempts),
+            replays: record.ticket.as_ref().map_or(0, |ticket| ticket.replays),
+            due_at,
+        };
+        if let Some(ticket) = &record.ticket {
+            return Ok(match ticket.state {
+                TicketState::Pending { due_at } => stands(State::Pending, Some(due_at)),
+                TicketState::Done => stands(State::Done, None),
+                TicketState::Dead(why) => Stands { dead: Some(why), ..stands(State::Dead, None) },
+                TicketState::Dropped => stands(State::Dropped, None),
+            });
+        }
+        let event = &record.item.event;
+        let (state, _) = State::at_intake(event.intake);
+        if state != State::Pending {
+            return Ok(Stands { dead: quarantined(event), ..stands(state, None) });
+        }
+        let number = record.item.number;
+        let is_done = match self.whereabouts(record.item.owner).await? {
+            Whereabouts::Here => self.book().progress.covers(number),
+            Whereabouts::Live(progress) | Whereabouts::Ended(progress) => progress.covers(number),
+            Whereabouts::Leaving => false,
+        };
+        Ok(if is_done {
+            // Delivered at its first attempt, or it would have a ticket.
+            Stands { attempts: 1, ..stands(State::Done, None) }
+        } else {
+            stands(State::Pending, Some(event.received_at))
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! What people read back.
+
+use std::{collections::HashMap, sync::Arc};
+
+use hookward_core::{EventKey, EventParts, Timestamp};
+
+use super::{
+    Shared,
+    book::Waiting,
+    duplicate::{Record, keys_of},
+    operate::Stands,
+    table::For,
+    usage::Purpose,
+};
+use crate::{Attempt, Kept, State, StoreError};
+
+impl Shared {
+    pub(super) async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError> {
+        let forgotten_at = self.open_book()?.forgotten_at;
+        let record = self.record(key, For::all(Purpose::Read)).await?;
+        let Some(record) = record else { return Ok(None) };
+        let kept = self.kept(record, forgotten_at, usize::MAX).await?;
+        Ok(kept.filter(|kept| kept.state == State::Pending || !is_over(&kept.event, forgotten_at)))
+    }
+
+    /// What is known of an event. `None` when its own node says that it is somebody else's.
+    pub(super) async fn kept(
+        &self,
+        record: Record,
+        forgotten_at: Timestamp,
+        history_max: usize,
+    ) -> Result<Option<Kept>, StoreError> {
+        let key = record.item.event.key;
+        let held = self.book().waiting(key).map(Held::of);
+        let (stands, history) = match held {
+            Some(held) => (held.stands, held.history),
+            None => {
+                let stands = self.state_of(&record).await?;
+                let history = record.ticket.map(|ticket| ticket.history.into_iter().collect());
+                (stands, history.unwrap_or_default())
+            }
+        };
+        let Stands { state, dead, attempts, replays, due_at } = stands;
+        let body_expired = state != State::Pending && record.item.event.body_expires_at <= forgotten_at;
+        let mut event = record.item.event;
+        if body_expired {
+            event.body = bytes::Bytes::new();
+        }
+        let skip = history.len().saturating_sub(history_max);
+        Ok(Some(Kept {
+            event: Arc::new(event),
+            body_bytes: record.item.body_bytes,
+            state,
+            dead,
+            attempts,
+            replays,
+            due_at,
+            history: history.into_iter().skip(skip).collect(),
+            body_expired,
+        }))
+    }
+
+    /// Events and their tickets, by their keys.
+    pub(super) async fn records(
+        &self,
+        keys: &[EventKey],
+    ) -> Result<HashMap<EventKey, Record>, StoreError> {
+        let wanted: Vec<_> = keys.iter().copied().flat_map(keys_of).collect();
+        let found = self.table.get_all(&wanted, For::all(Purpose::Read)).await?;
+        let mut records = HashMap::with_capacity(keys.len());
+        for (key, pair) in keys.iter().zip(wanted.chunks(2)) {
+            if let [event, ticket] = pair
+                && let Some(record) = Record::read(*key, found.get(event), found.get(ticket))?
+            {
+                records.insert(*key, record);
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// What this node's memory knows of an event: newer than the table.
+struct Held {
+    stands: Stands,
+    history: Vec<Attempt>,
+}
+
+impl Held {
+    fn of(waiting: &Waiting) -> Self {
+        Self {
+            stands: Stands {
+                state: State::Pending,
+                dead: None,
+                attempts: waiting.attempts,
+                replays: waiting.replays,
+                due_at: Some(waiting.free_at),
+            },
+            history: waiting.history.iter().cloned().collect(),
+        }
+    }
+}
+
+fn is_over(event: &EventParts, now: Timestamp) -> bool {
+    super::item::held_until(event).is_some_and(|until| until <= now)
+}

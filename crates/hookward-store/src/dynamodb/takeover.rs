@@ -1,0 +1,241 @@
+//! Finishing the work of a node that is gone; and carrying one's own along.
+
+use std::sync::Arc;
+
+use hookward_core::{EventKey, Intake};
+
+use super::{
+    Shared,
+    duplicate::{Record, keys_of},
+    item::{
+        journal::{self, JournalItem},
+        node::{self, NodeItem, NodeState},
+        number,
+        ticket::TicketState,
+        text,
+    },
+    table::{For, Guard, Range},
+    tenure::Tenure,
+    trouble::Trouble,
+    usage::Purpose,
+};
+use crate::StoreError;
+
+/// Events that are taken over together.
+const BATCH: usize = 50;
+
+/// Own events that are carried along together.
+const CARRY_MAX: usize = 200;
+
+/// The journal that a successor would have to read may be so many times as long as what is unfinished in it, ...
+const JOURNAL_FACTOR: u64 = 4;
+/// ... and always so long.
+const JOURNAL_MIN: u64 = 5_000;
+
+impl Shared {
+    /// Makes a node's unfinished events this node's, and writes its last word.
+    pub(super) async fn take_over(self: &Arc<Self>, other: &NodeItem) -> Result<(), StoreError> {
+        let tenure = self.tenure();
+        let Some(mine) = self.claim(&tenure, other).await? else { return Ok(()) };
+        tracing::info!(node = mine.node, name = %mine.name, "taking over the unfinished events of a node that is gone");
+        self.raise_epoch(&tenure, mine.node).await?;
+
+        let range = Range { from: Some(journal::range(mine.from)), ..Range::all(journal::partition(mine.node)) };
+        let items = self.table.query_all(range, For::all(Purpose::Takeover)).await?;
+        let groups = items.iter().map(JournalItem::decode).collect::<Result<Vec<_>, _>>()?;
+        let mut progress = mine.progress.clone();
+        for group in &groups {
+            progress.merge(&group.progress);
+        }
+        let unfinished: Vec<EventKey> = groups
+            .iter()
+            .flat_map(JournalItem::numbered)
+            .filter(|(number, _)| !progress.covers(*number))
+            .map(|(_, entry)| entry.key)
+            .collect();
+        let mut taken = 0;
+        for keys in unfinished.chunks(BATCH) {
+            taken += self.take_events(&tenure, mine.node, keys).await?;
+        }
+        if !tenure.is_valid(&*self.options.clock) {
+            return Err(Trouble::not_tried("this node's own lease ended during a takeover").into());
+        }
+        let still_mine = Guard::when("#st = :taken AND #by = :by")
+            .name("#st", node::STATE)
+            .name("#by", node::BY)
+            .value(":taken", text(node::STATE_TAKEN))
+            .value(":by", number(tenure.node));
+        self.end_node(&mine, progress, Purpose::Takeover, still_mine).await?;
+        tracing::info!(node = mine.node, events = taken, "took over the unfinished events of a node that is gone");
+        self.taken_over.notify_waiters();
+        Ok(())
+    }
+
+    /// The right to take a node over: for one successor at a time. `None` when another one has it.
+    async fn claim(&self, tenure: &Tenure, other: &NodeItem) -> Result<Option<NodeItem>, StoreError> {
+        let mut guard = Guard::when(match other.state {
+            NodeState::Live | NodeState::Free => "#st = :was AND #hb = :hb",
+            NodeState::Taken { .. } => "#st = :was AND #hb = :hb AND #by = :former",
+        })
+        .name("#st", node::STATE)
+        .name("#hb", node::BEAT)
+        .name("#by", node::BY)
+        .value(":hb", number(other.beat))
+        .value(":next", number(other.beat + 1))
+        .value(":taken", text(node::STATE_TAKEN))
+        .value(":by", number(tenure.node));
+        guard = match other.state {
+            NodeState::Live => guard.value(":was", text(node::STATE_LIVE)),
+            NodeState::Free => guard.value(":was", text(node::STATE_FREE)),
+            NodeState::Taken { by } => {
+                guard.value(":was", text(node::STATE_TAKEN)).value(":former", number(by))
+            }
+        };
+        let change = "SET #st = :taken, #by = :by, #hb = :next";
+        self.table.update(node::key_of(other.node), change, guard, For::all(Purpose::Takeover)).await?;
+        // Read again: for the newest checkpoint, and since a retry may have met its own first try.
+        let mine = self.read_node(other.node).await?;
+        Ok(mine.filter(|mine| mine.state == NodeState::Taken { by: tenure.node }))
+    }
+
+    /// Leases of these events from now on have higher tokens than that node gave them.
+    async fn raise_epoch(&self, tenure: &Arc<Tenure>, above: u64) -> Result<(), StoreError> {
+        if self.book().epoch > above {
+            return Ok(());
+        }
+        let epoch = self.next_epoch(Purpose::Takeover).await?;
+        let mut book = self.book();
+        if Arc::ptr_eq(&book.tenure, tenure) {
+            book.epoch = epoch;
+        }
+        Ok(())
+    }
+
+    /// Takes those of the events that are there and that this node still had.
+    async fn take_events(
+        self: &Arc<Self>,
+        tenure: &Arc<Tenure>,
+        from: u64,
+        keys: &[EventKey],
+    ) -> Result<usize, StoreError> {
+        let why = For::all(Purpose::Takeover);
+        let wanted: Vec<_> = {
+            let mut keys = keys.to_vec();
+            keys.sort_unstable();
+            keys.dedup();
+            keys.into_iter().flat_map(keys_of).collect()
+        };
+        let found = self.table.get_all(&wanted, why).await?;
+        let mut records = Vec::new();
+        for pair in wanted.chunks(2) {
+            let [event, ticket] = pair else { continue };
+            let Some(item) = found.get(event) else { continue };
+            let key = super::item::event::EventItem::decode(item)?.event.key;
+            if let Some(record) = Record::read(key, Some(item), found.get(ticket))?
+                && is_unfinished_at(&record, from)
+            {
+                records.push(record);
+            }
+        }
+        records.sort_by_key(|record| record.item.event.received_at);
+        let waits: Vec<_> = {
+            let mut book = self.open_book()?;
+            if !Arc::ptr_eq(&book.tenure, tenure) {
+                return Err(Trouble::not_tried("this node was taken for dead during a takeover").into());
+            }
+            let enqueue = |record: &Record| {
+                let facts = record.facts();
+                let number = book.next_number();
+                let told = self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
+                (number, told)
+            };
+            records.iter().map(enqueue).collect()
+        };
+        let mut taken = 0;
+        for (record, (number, told)) in records.iter().zip(waits) {
+            self.wait_for_journal(Some(told)).await?;
+            let due_at = record.due_at();
+            taken += usize::from(self.take_in(tenure, record, number, due_at, Purpose::Takeover).await?);
+        }
+        Ok(taken)
+    }
+
+    /// Journals anew what holds the checkpoint back, once the journal behind it is much longer than what is unfinished.
+    pub(super) async fn carry_forward(self: &Arc<Self>) -> Result<(), StoreError> {
+        let tenure = self.tenure();
+        let waits: Vec<_> = {
+            let mut book = self.open_book()?;
+            let length = book.last_number() - book.progress.through();
+            let unfinished = book.waiting_count() as u64;
+            if length <= JOURNAL_MIN.max(unfinished * JOURNAL_FACTOR) {
+                return Ok(());
+            }
+            let mut oldest: Vec<_> = book
+                .all_waiting()
+                .filter_map(|waiting| Some((*waiting.numbers.iter().min()?, waiting.facts.clone())))
+                .collect();
+            oldest.sort_unstable_by_key(|(number, _)| *number);
+            oldest.truncate(CARRY_MAX);
+            let enqueue = |(_, facts): (u64, super::book::Facts)| {
+                let number = book.next_number();
+                let told = self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
+                (facts.key, number, told)
+            };
+            oldest.into_iter().map(enqueue).collect()
+        };
+        for (key, number, told) in waits {
+            let journaled = self.wait_for_journal(Some(told)).await;
+            let _turn = self.turn(key).await;
+            let ready = match journaled {
+                Ok(()) => self.has_ticket(&tenure, key).await,
+                Err(trouble) => Err(StoreError::Unavailable(trouble)),
+            };
+            let mut book = self.book();
+            if !Arc::ptr_eq(&book.tenure, &tenure) {
+                return Ok(());
+            }
+            match ready {
+                Ok(true) => book.renumber(key, number),
+                // The former numbers stay, and this one means nothing.
+                Ok(false) => book.progress.finish(number),
+                Err(error) => {
+                    book.progress.finish(number);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that an event's state does not depend on its number any more. `false` when it needs nothing any more.
+    async fn has_ticket(&self, tenure: &Arc<Tenure>, key: EventKey) -> Result<bool, StoreError> {
+        let Some(waiting) = self.book().waiting(key).cloned() else { return Ok(false) };
+        if waiting.ticket > 0 {
+            return Ok(true);
+        }
+        let state = TicketState::Pending { due_at: waiting.due_at };
+        let ticket = waiting.next_ticket(tenure.node, state);
+        let why = For { source: Some(&waiting.facts.source), purpose: Purpose::Journal };
+        let written = self.write_ticket(&ticket, why).await?;
+        let mut book = self.book();
+        if !Arc::ptr_eq(&book.tenure, tenure) {
+            return Ok(false);
+        }
+        if written {
+            book.change(key, |waiting| waiting.ticket = ticket.version);
+        } else {
+            book.give_up(key);
+        }
+        Ok(written)
+    }
+}
+
+/// Whether a node still had to deliver an event.
+fn is_unfinished_at(record: &Record, node: u64) -> bool {
+    match &record.ticket {
+        Some(ticket) => {
+            ticket.owner == node && matches!(ticket.state, TicketState::Pending { .. })
+        }
+        None => record.item.owner == node && record.item.event.intake == Intake::Deliver,
+    }
+}

@@ -1,0 +1,108 @@
+//! Why a call to DynamoDB failed, in words that say what to do about it.
+
+use std::{error::Error, sync::Arc};
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::StoreError;
+
+/// A call that failed. Whether a write took place is not known, unless it was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{call}: {kind}")]
+pub(crate) struct Trouble {
+    /// Which call.
+    pub(crate) call: &'static str,
+    pub(crate) kind: TroubleKind,
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TroubleKind {
+    /// With the reasons that DynamoDB gives, such as `TableWriteMaxOnDemandThroughputExceeded`.
+    #[error("DynamoDB throttles: {}", .0.join(", "))]
+    Throttled(Vec<String>),
+    #[error("DynamoDB did not answer in time")]
+    TimedOut,
+    #[error("DynamoDB cannot be reached: {0}")]
+    Unreachable(String),
+    /// Access, credentials, or a table that is not there: a person must act.
+    #[error("DynamoDB refuses: {0}")]
+    Refused(String),
+    #[error("DynamoDB failed: {0}")]
+    Failed(String),
+    /// Not asked: too much is on its way already, or this node may not speak for its events.
+    #[error("{0}")]
+    NotTried(&'static str),
+}
+
+/// Codes of errors that trying again does not mend.
+const REFUSALS: &[&str] = &[
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+    "ValidationException",
+];
+
+impl Trouble {
+    pub(crate) fn of<E>(call: &'static str, error: SdkError<E>) -> Self
+    where
+        E: Error + Send + Sync + 'static,
+        SdkError<E>: Into<aws_sdk_dynamodb::Error>,
+    {
+        Self { call, kind: TroubleKind::of(error) }
+    }
+
+    pub(crate) const fn not_tried(why: &'static str) -> Self {
+        Self { call: "not asked", kind: TroubleKind::NotTried(why) }
+    }
+}
+
+impl From<Trouble> for StoreError {
+    fn from(trouble: Trouble) -> Self {
+        Self::Unavailable(Arc::new(trouble))
+    }
+}
+
+impl From<Arc<Trouble>> for StoreError {
+    fn from(trouble: Arc<Trouble>) -> Self {
+        Self::Unavailable(trouble)
+    }
+}
+
+impl TroubleKind {
+    fn of<E>(error: SdkError<E>) -> Self
+    where
+        E: Error + Send + Sync + 'static,
+        SdkError<E>: Into<aws_sdk_dynamodb::Error>,
+    {
+        let told = DisplayErrorContext(&error).to_string();
+        match &error {
+            SdkError::TimeoutError(_) => return Self::TimedOut,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => return Self::TimedOut,
+            SdkError::DispatchFailure(_) => return Self::Unreachable(told),
+            // Credentials that cannot be had are found out here.
+            SdkError::ConstructionFailure(_) => return Self::Refused(told),
+            _ => {}
+        }
+        let error = error.into();
+        let code = error.code().unwrap_or("an answer that is none").to_owned();
+        let reasons = match &error {
+            aws_sdk_dynamodb::Error::ThrottlingException(it) => it.throttling_reasons(),
+            aws_sdk_dynamodb::Error::ProvisionedThroughputExceededException(it) => {
+                it.throttling_reasons()
+            }
+            aws_sdk_dynamodb::Error::RequestLimitExceeded(it) => it.throttling_reasons(),
+            _ if REFUSALS.contains(&&*code) => {
+                let message = error.message().map(|text| format!(": {text}")).unwrap_or_default();
+                return Self::Refused(format!("{code}{message}"));
+            }
+            _ => return Self::Failed(code),
+        };
+        let named: Vec<String> = reasons.iter().filter_map(|it| it.reason.clone()).collect();
+        Self::Throttled(if named.is_empty() { vec![code] } else { named })
+    }
+}
