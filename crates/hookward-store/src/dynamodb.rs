@@ -49,11 +49,11 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+use self::{book::Book, progress::Progress, table::Table, tenure::Tenure};
 pub use self::{
     client::{client, http_client},
     options::{BootClock, Clock, Completion, Flaw, Options, Patience},
 };
-use self::{book::Book, progress::Progress, table::Table, tenure::Tenure};
 use crate::{
     Claim, Counts, Expired, Kept, Lease, Outcome, Page, Query, Receipt, Store, StoreError, Usage,
     Work,
@@ -267,7 +267,8 @@ impl Store for DynamoDb {
         if tenure.is_valid(&*self.shared.options.clock) {
             Ok(())
         } else {
-            Err(trouble::Trouble::not_tried("this node was not heard of for the time of its lease").into())
+            Err(trouble::Trouble::not_tried("this node was not heard of for the time of its lease")
+                .into())
         }
     }
 

@@ -91,7 +91,9 @@ impl Shared {
         let mut book = self.open_book()?;
         book.latest = book.latest.max(event.received_at);
         if !book.tenure.is_valid(&*self.options.clock) {
-            return Err(Trouble::not_tried("this node's lease is over; it tries to get a new one").into());
+            return Err(
+                Trouble::not_tried("this node's lease is over; it tries to get a new one").into()
+            );
         }
         if let Some(other) = book.in_flight.get(&event.key) {
             return Ok(Admitted::After(other.clone()));
@@ -107,6 +109,9 @@ impl Shared {
             return Ok(Admitted::Known(Receipt::for_held(known.state, same)));
         }
         let unresolved = book.unresolved.get(&event.key).copied();
+        if unresolved.is_some_and(|it| it.content != event.content) {
+            return Err(Trouble::not_tried("what holds this key is being found out").into());
+        }
         if unresolved.is_none() && event.intake == Intake::Deliver {
             let waiting = book.waiting_count() + book.in_flight.len() + book.unresolved.len();
             if waiting >= self.options.queue_max {
@@ -126,30 +131,27 @@ impl Shared {
             again: false,
         };
         let expires_at = event.body_expires_at;
-        let turn = match unresolved.filter(|it| it.content == event.content) {
-            Some(it) => {
-                book.unresolved.remove(&event.key);
-                // The journal has come past its number: it gets another one there.
-                let also = (!it.journaled).then(|| book.next_number());
-                Turn {
-                    tenure,
-                    number: it.number,
-                    also,
-                    receipt: it.receipt,
-                    journal: also.map(|also| self.enqueue(&mut book, also, entry, expires_at)),
-                    _on_its_way: sender,
-                }
+        let turn = if let Some(earlier) = unresolved {
+            book.unresolved.remove(&event.key);
+            // The journal has come past its number: it gets another one there.
+            let also = (!earlier.journaled).then(|| book.next_number());
+            Turn {
+                tenure,
+                number: earlier.number,
+                also,
+                receipt: earlier.receipt,
+                journal: also.map(|also| self.enqueue(&mut book, also, entry, expires_at)),
+                _on_its_way: sender,
             }
-            None => {
-                let number = book.next_number();
-                Turn {
-                    tenure,
-                    number,
-                    also: None,
-                    receipt: ReceiptId(fastrand::u64(..).to_be_bytes()),
-                    journal: Some(self.enqueue(&mut book, number, entry, expires_at)),
-                    _on_its_way: sender,
-                }
+        } else {
+            let number = book.next_number();
+            Turn {
+                tenure,
+                number,
+                also: None,
+                receipt: ReceiptId(fastrand::u64(..).to_be_bytes()),
+                journal: Some(self.enqueue(&mut book, number, entry, expires_at)),
+                _on_its_way: sender,
             }
         };
         Ok(Admitted::Write(turn))
@@ -201,7 +203,10 @@ impl Shared {
             self.leave_unresolved(&tenure, &facts, number, false);
             return Err(StoreError::Unavailable(trouble));
         }
-        mark?;
+        if let Err(error) = mark {
+            self.leave_unresolved(&tenure, &facts, number, true);
+            return Err(error);
+        }
         let lease = self.keep(&tenure, facts, event, numbers, claim)?;
         self.acknowledge(&tenure, Receipt::Kept { lease })
     }
@@ -240,7 +245,11 @@ impl Shared {
     }
 
     /// Says yes only while nobody can have taken over: what is durable by now is what they will find.
-    pub(super) fn acknowledge(&self, tenure: &Tenure, receipt: Receipt) -> Result<Receipt, StoreError> {
+    pub(super) fn acknowledge(
+        &self,
+        tenure: &Tenure,
+        receipt: Receipt,
+    ) -> Result<Receipt, StoreError> {
         if self.has(Flaw::ForgetsItsLease) || tenure.is_valid(&*self.options.clock) {
             Ok(receipt)
         } else {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hookward_core::{ContentDigest, EventKey, EventParts, SourceName, Timestamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::{
     item::{
@@ -16,11 +16,11 @@ use super::{
         ticket::{Ticket, TicketState},
         whole_secs,
     },
+    journal::Tells,
     ledger::{Finished, Ledger},
     progress::Progress,
     recent::{Known, Recent},
     tenure::Tenure,
-    trouble::Trouble,
 };
 use crate::{ATTEMPTS_KEPT_MAX, Attempt, Counts, Lease, State, StoreError};
 
@@ -65,7 +65,7 @@ pub(crate) struct Queued {
     pub(crate) number: u64,
     pub(crate) entry: Entry,
     pub(crate) expires_at: Timestamp,
-    pub(crate) told: oneshot::Sender<Result<(), Arc<Trouble>>>,
+    pub(crate) told: Tells,
 }
 
 /// A write of which nobody knows whether it took place: a later try of the same event uses the same receipt.
@@ -163,7 +163,12 @@ impl Waiting {
     }
 
     /// An event that has a ticket.
-    pub(crate) fn ticketed(facts: Facts, event: Arc<EventParts>, numbers: Vec<u64>, ticket: Ticket) -> Self {
+    pub(crate) fn ticketed(
+        facts: Facts,
+        event: Arc<EventParts>,
+        numbers: Vec<u64>,
+        ticket: Ticket,
+    ) -> Self {
         let due_at = match ticket.state {
             TicketState::Pending { due_at } => due_at,
             TicketState::Done | TicketState::Dead(_) | TicketState::Dropped => facts.received_at,
@@ -368,7 +373,11 @@ impl Book {
     }
 
     /// Changes an event and its place in the queue.
-    pub(crate) fn change<T>(&mut self, key: EventKey, change: impl FnOnce(&mut Waiting) -> T) -> Option<T> {
+    pub(crate) fn change<T>(
+        &mut self,
+        key: EventKey,
+        change: impl FnOnce(&mut Waiting) -> T,
+    ) -> Option<T> {
         let mut waiting = self.entries.remove(&key)?;
         self.dequeue(&waiting);
         let changed = change(&mut waiting);
@@ -391,7 +400,10 @@ impl Book {
             .collect();
         let mut due = Vec::new();
         loop {
-            let next = heads.iter_mut().filter_map(|head| Some((**head.peek()?, head))).min_by_key(|(at, _)| *at);
+            let next = heads
+                .iter_mut()
+                .filter_map(|head| Some((**head.peek()?, head)))
+                .min_by_key(|(at, _)| *at);
             let Some(((free_at, _, key), head)) = next else { return (due, None) };
             if free_at > now || due.len() == limit {
                 return (due, Some(free_at));

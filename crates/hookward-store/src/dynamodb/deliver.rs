@@ -33,7 +33,10 @@ impl Shared {
             let mut book = self.open_book()?;
             book.latest = book.latest.max(now);
             if !book.tenure.is_valid(&*self.options.clock) {
-                return Err(Trouble::not_tried("this node's lease is over; others may deliver its events").into());
+                return Err(Trouble::not_tried(
+                    "this node's lease is over; others may deliver its events",
+                )
+                .into());
             }
             let (due, next_due) = book.due(sources, now, limit);
             let (mut leased, mut bodiless) = (Vec::new(), Vec::new());
@@ -83,7 +86,12 @@ impl Shared {
         places.iter().map(read).collect()
     }
 
-    fn give_back<'l>(&self, tenure: &Arc<Tenure>, leases: impl Iterator<Item = &'l Lease>, now: Timestamp) {
+    fn give_back<'l>(
+        &self,
+        tenure: &Arc<Tenure>,
+        leases: impl Iterator<Item = &'l Lease>,
+        now: Timestamp,
+    ) {
         let mut book = self.book();
         if Arc::ptr_eq(&book.tenure, tenure) {
             for lease in leases {
@@ -145,8 +153,11 @@ impl Shared {
         let needs_ticket = waiting.ticket > 0 || state != TicketState::Done;
         if needs_ticket {
             let ticket = waiting.next_ticket(tenure.node, state);
-            let purpose =
-                if matches!(state, TicketState::Dead(_)) { Purpose::Dead } else { Purpose::Retried };
+            let purpose = if matches!(state, TicketState::Dead(_)) {
+                Purpose::Dead
+            } else {
+                Purpose::Retried
+            };
             let why = For { source: Some(&waiting.facts.source), purpose };
             if matches!(state, TicketState::Dead(_)) {
                 self.mark_dead_facts(&waiting.facts).await?;

@@ -45,7 +45,11 @@ pub(super) struct Record {
 
 impl Record {
     /// From what was read under an event's keys; `None` when the event is not there.
-    pub(super) fn read(key: EventKey, event: Option<&item::Item>, ticket: Option<&item::Item>) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(
+        key: EventKey,
+        event: Option<&item::Item>,
+        ticket: Option<&item::Item>,
+    ) -> Result<Option<Self>, StoreError> {
         let Some(event) = event else { return Ok(None) };
         let item = EventItem::decode(event)?;
         let ticket = ticket.map(|item| Ticket::decode(key, item)).transpose()?;
@@ -105,7 +109,11 @@ pub(super) fn quarantined(event: &EventParts) -> Option<DeadReason> {
 
 impl Shared {
     /// An event and its ticket in their newest state.
-    pub(super) async fn record(&self, key: EventKey, why: For<'_>) -> Result<Option<Record>, StoreError> {
+    pub(super) async fn record(
+        &self,
+        key: EventKey,
+        why: For<'_>,
+    ) -> Result<Option<Record>, StoreError> {
         let keys = keys_of(key);
         let found = self.table.get_all(&keys, why).await?;
         let [event, ticket] = &keys;
@@ -143,7 +151,11 @@ impl Shared {
     }
 
     /// Who has to deliver an event; `None` when nobody would, and an error while that is being decided.
-    async fn standing(&self, record: &Record, why: For<'_>) -> Result<Option<Standing>, StoreError> {
+    async fn standing(
+        &self,
+        record: &Record,
+        why: For<'_>,
+    ) -> Result<Option<Standing>, StoreError> {
         let key = record.item.event.key;
         if let Some(ticket) = &record.ticket {
             return match ticket.state {
@@ -170,7 +182,10 @@ impl Shared {
                     return Ok(Some(Standing::Ours));
                 }
                 if !book.progress.covers(number) {
-                    return Err(Trouble::not_tried("whether this event was written is being found out").into());
+                    return Err(Trouble::not_tried(
+                        "whether this event was written is being found out",
+                    )
+                    .into());
                 }
                 return Ok(Some(Standing::Final(State::Done)));
             }
@@ -178,7 +193,10 @@ impl Shared {
             Whereabouts::Live(progress) => {
                 if !progress.covers(number) {
                     // Its owner will deliver it, and so will whoever comes after its owner, if the journal says so.
-                    return if self.is_journaled(node, number, record.item.event.received_at, why).await? {
+                    return if self
+                        .is_journaled(node, number, record.item.event.received_at, why)
+                        .await?
+                    {
                         Ok(Some(Standing::Elsewhere))
                     } else {
                         Err(Trouble::not_tried("another node is about to keep this event").into())
@@ -191,7 +209,13 @@ impl Shared {
         Ok(progress.covers(number).then_some(Standing::Final(State::Done)))
     }
 
-    async fn is_journaled(&self, node: u64, number: u64, at: Timestamp, why: For<'_>) -> Result<bool, StoreError> {
+    async fn is_journaled(
+        &self,
+        node: u64,
+        number: u64,
+        at: Timestamp,
+        why: For<'_>,
+    ) -> Result<bool, StoreError> {
         let mut range = Range {
             from: Some(journal::range(at)),
             limit: Some(20),
@@ -274,8 +298,7 @@ impl Shared {
                 .name("#v", ticket::VERSION)
                 .value(":v", item::number(ticket.version - 1))
         };
-        let guard =
-            guard.name("#r", ticket::RECEIPT).value(":r", item::bytes(ticket.receipt.0));
+        let guard = guard.name("#r", ticket::RECEIPT).value(":r", item::bytes(ticket.receipt.0));
         match self.table.put(ticket.encode(), guard, why).await? {
             Written::Done => Ok(true),
             // A retry that met its own first try.
@@ -311,5 +334,6 @@ impl Shared {
 }
 
 fn being_taken() -> StoreError {
-    Trouble::not_tried("the node that took this event is gone, and its work is being taken over").into()
+    Trouble::not_tried("the node that took this event is gone, and its work is being taken over")
+        .into()
 }

@@ -131,7 +131,8 @@ impl<'a> Attributes<'a> {
 
     /// The item holds something that this store did not write.
     pub(crate) fn damaged(self, name: &str) -> StoreError {
-        let key = Key::of(self.0).map_or_else(|| "an item without keys".to_owned(), |key| key.to_string());
+        let key = Key::of(self.0)
+            .map_or_else(|| "an item without keys".to_owned(), |key| key.to_string());
         StoreError::Damaged { place: format!("{key}: attribute {name}") }
     }
 }

@@ -27,6 +27,9 @@ const EXTRA: Duration = Duration::from_hours(7 * 24);
 /// Told when the journal holds an event, or that it does not.
 pub(super) type Told = oneshot::Receiver<Result<(), Arc<Trouble>>>;
 
+/// The other end of [`Told`].
+pub(super) type Tells = oneshot::Sender<Result<(), Arc<Trouble>>>;
+
 impl Shared {
     /// Puts an event into the next journal item. In the order of the numbers, under the lock that gave them.
     pub(super) fn enqueue(
@@ -92,9 +95,7 @@ impl Shared {
         }
     }
 
-    fn next_journal_item(
-        &self,
-    ) -> Option<(JournalItem, Vec<oneshot::Sender<Result<(), Arc<Trouble>>>>)> {
+    fn next_journal_item(&self) -> Option<(JournalItem, Vec<Tells>)> {
         let mut book = self.book();
         let count = book.journal.len().min(ENTRIES_MAX);
         let queued: Vec<Queued> = book.journal.drain(..count).collect();

@@ -67,7 +67,8 @@ impl Ledger {
             dead: finished.dead,
         };
         let near = |slot: &Slot| {
-            let near = |a: Timestamp, b: Timestamp| a >= b && a.as_micros() - b.as_micros() < GRAIN_MICROS;
+            let near =
+                |a: Timestamp, b: Timestamp| a >= b && a.as_micros() - b.as_micros() < GRAIN_MICROS;
             near(slot.body_expires_at, wanted.body_expires_at)
                 && slot.dead == wanted.dead
                 && match (slot.key_expires_at, wanted.key_expires_at) {

@@ -106,13 +106,11 @@ impl Shared {
             let mut candidates = VecDeque::new();
             let mut at_end = false;
             while candidates.len() < BATCH {
-                match self.next_candidate(&mut stream, query, from).await? {
-                    Some(candidate) => candidates.push_back(candidate),
-                    None => {
-                        at_end = true;
-                        break;
-                    }
-                }
+                let Some(candidate) = self.next_candidate(&mut stream, query, from).await? else {
+                    at_end = true;
+                    break;
+                };
+                candidates.push_back(candidate);
             }
             looked_at += candidates.len();
             let last = candidates.back().map(|candidate| candidate.place);
@@ -179,9 +177,14 @@ impl Shared {
         from: Option<Place>,
     ) -> Result<Option<Candidate>, StoreError> {
         loop {
-            let newest = stream.nodes.iter_mut().filter_map(|node| Some((node.latest()?, node.is_ready(), node)));
+            let newest = stream
+                .nodes
+                .iter_mut()
+                .filter_map(|node| Some((node.latest()?, node.is_ready(), node)));
             // Of the same time, what has to be read goes first: it may hold something that belongs before.
-            let Some((at, is_ready, node)) = newest.max_by_key(|(at, ready, node)| (*at, !*ready, node.node)) else {
+            let Some((at, is_ready, node)) =
+                newest.max_by_key(|(at, ready, node)| (*at, !*ready, node.node))
+            else {
                 return Ok(None);
             };
             if query.since.is_some_and(|since| at < since) {
@@ -241,7 +244,8 @@ impl Shared {
         }
         let from = query.cursor.map(Place::of);
         let last_day = [from.map(|place| place.at), query.before, Some(latest)];
-        let last_day = dead::day_of(last_day.into_iter().flatten().min().unwrap_or(latest)) + u64::from(from.is_none());
+        let last_day = dead::day_of(last_day.into_iter().flatten().min().unwrap_or(latest))
+            + u64::from(from.is_none());
         // Events of before its first node came with a clock that was behind.
         let first_day = dead::day_of(query.since.unwrap_or(first).max(first)).saturating_sub(1);
         let mut page = Page::default();

@@ -11,9 +11,9 @@ use hookward_core::Timestamp;
 use super::{
     Shared,
     item::{
-        self, Attributes, Item, number,
+        self, Attributes, Item,
         node::{self, EndedItem, NodeItem, NodeState},
-        text,
+        number, text,
     },
     progress::Progress,
     table::{For, Guard, Range, Written},
@@ -79,8 +79,10 @@ impl Shared {
     /// A number above all that any node of this table ever had.
     pub(super) async fn next_epoch(&self, purpose: Purpose) -> Result<u64, StoreError> {
         let guard = Guard::always().name("#c", node::COUNT).value(":one", number(1));
-        let answer =
-            self.table.update(node::counters_key(), "ADD #c :one", guard, For::all(purpose)).await?;
+        let answer = self
+            .table
+            .update(node::counters_key(), "ADD #c :one", guard, For::all(purpose))
+            .await?;
         let (_, Some(counters)) = answer else {
             return Err(StoreError::Damaged { place: "n#table/n: no counters".to_owned() });
         };
@@ -198,7 +200,10 @@ impl Shared {
         self.seen().retain(|node, _| nodes.iter().any(|other| other.node == *node));
         for other in nodes.iter().filter(|other| other.node != own.node) {
             let by_is_alive = |by: u64| {
-                by != own.node && nodes.iter().any(|it| it.node == by && it.state == NodeState::Live && !self.has_lapsed(it))
+                by != own.node
+                    && nodes.iter().any(|it| {
+                        it.node == by && it.state == NodeState::Live && !self.has_lapsed(it)
+                    })
             };
             let needs_successor = match other.state {
                 NodeState::Live => self.has_lapsed(other),
@@ -321,7 +326,8 @@ impl Shared {
 
     /// The time up to which somebody forgot what had expired.
     pub(super) async fn read_forgotten(&self) -> Result<Timestamp, StoreError> {
-        let item: Option<Item> = self.table.get(node::counters_key(), For::all(Purpose::Node)).await?;
+        let item: Option<Item> =
+            self.table.get(node::counters_key(), For::all(Purpose::Node)).await?;
         let Some(item) = item else { return Ok(Timestamp::default()) };
         Ok(Attributes(&item).maybe_time(node::FORGOTTEN)?.unwrap_or_default())
     }
@@ -331,7 +337,9 @@ impl Shared {
         let guard = Guard::when("attribute_not_exists(#ea) OR #ea < :at")
             .name("#ea", node::FORGOTTEN)
             .value(":at", number(at.as_micros()));
-        self.table.update(node::counters_key(), "SET #ea = :at", guard, For::all(Purpose::Node)).await?;
+        self.table
+            .update(node::counters_key(), "SET #ea = :at", guard, For::all(Purpose::Node))
+            .await?;
         Ok(())
     }
 

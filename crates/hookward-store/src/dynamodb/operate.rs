@@ -124,6 +124,8 @@ impl Shared {
             (book.ledger.expire(now), book.forgotten_at)
         };
         if expired != Expired::default() {
+            // A successor must not take for unfinished what is forgotten.
+            self.beat().await?;
             self.write_forgotten(at).await?;
         }
         Ok(expired)

@@ -32,16 +32,16 @@ impl Shared {
     ) -> Result<Option<Kept>, StoreError> {
         let key = record.item.event.key;
         let held = self.book().waiting(key).map(Held::of);
-        let (stands, history) = match held {
-            Some(held) => (held.stands, held.history),
-            None => {
-                let stands = self.state_of(&record).await?;
-                let history = record.ticket.map(|ticket| ticket.history.into_iter().collect());
-                (stands, history.unwrap_or_default())
-            }
+        let (stands, history) = if let Some(held) = held {
+            (held.stands, held.history)
+        } else {
+            let stands = self.state_of(&record).await?;
+            let history = record.ticket.map(|ticket| ticket.history.into_iter().collect());
+            (stands, history.unwrap_or_default())
         };
         let Stands { state, dead, attempts, replays, due_at } = stands;
-        let body_expired = state != State::Pending && record.item.event.body_expires_at <= forgotten_at;
+        let body_expired =
+            state != State::Pending && record.item.event.body_expires_at <= forgotten_at;
         let mut event = record.item.event;
         if body_expired {
             event.body = bytes::Bytes::new();

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hookward_core::EventKey;
+use hookward_core::{EventKey, Intake};
 
 use super::{
     Shared,
@@ -17,10 +17,10 @@ use crate::{State, StoreError};
 /// The first look comes after so long, each further one after twice as long, ...
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// ... and none later than this after the one before.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// A signed request is taken for 15 minutes at most. One that has had no effect by now never has one.
-const WITHOUT_EFFECT: Duration = Duration::from_secs(20 * 60);
+const WITHOUT_EFFECT: Duration = Duration::from_mins(20);
 
 /// What was found out.
 enum Found {
@@ -34,7 +34,12 @@ enum Found {
 
 impl Shared {
     /// Looks for a write that had no answer until it is known what became of it, or a later try of the same event took its place.
-    pub(super) fn resolve_later(self: &Arc<Self>, tenure: &Arc<Tenure>, key: EventKey, unresolved: Unresolved) {
+    pub(super) fn resolve_later(
+        self: &Arc<Self>,
+        tenure: &Arc<Tenure>,
+        key: EventKey,
+        unresolved: Unresolved,
+    ) {
         let (shared, tenure) = (Arc::downgrade(self), Arc::clone(tenure));
         let clock = Arc::clone(&self.options.clock);
         tokio::spawn(async move {
@@ -51,7 +56,9 @@ impl Shared {
                 match shared.look_for(&tenure, key, unresolved, is_late).await {
                     Ok(Found::Kept | Found::Void) => return,
                     Ok(Found::Nothing) => {}
-                    Err(error) => tracing::debug!(%key, %error, "what became of an event is not known yet"),
+                    Err(error) => {
+                        tracing::debug!(%key, %error, "what became of an event is not known yet");
+                    }
                 }
             }
         });
@@ -90,6 +97,9 @@ impl Shared {
             return Ok(Found::Void);
         };
         let facts = Facts::of(&item.event, item.receipt, item.body_bytes);
+        if let Intake::Quarantine(_) = item.event.intake {
+            self.mark_dead(&item.event).await?;
+        }
         let mut numbers = vec![unresolved.number];
         if !unresolved.journaled {
             let (also, told) = {

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError,
+    },
     types::{
         AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
         ReturnValuesOnConditionCheckFailure,
@@ -228,7 +231,11 @@ impl Table {
     }
 
     /// All items of a range, page by page.
-    pub(crate) async fn query_all(&self, mut range: Range, why: For<'_>) -> Result<Vec<Item>, Trouble> {
+    pub(crate) async fn query_all(
+        &self,
+        mut range: Range,
+        why: For<'_>,
+    ) -> Result<Vec<Item>, Trouble> {
         let mut items: Vec<Item> = Vec::new();
         loop {
             let found = self.query(&range, why).await?;
@@ -271,11 +278,12 @@ impl Table {
                 Ok(Written::Done)
             }
             Err(error) => {
-                let refused = error.as_service_error().and_then(|error| match error {
-                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(it) => Some(it.item.clone()),
-                    _ => None,
-                });
-                self.refused(refused, why, || Trouble::of("PutItem", error))
+                if let Some(PutItemError::ConditionalCheckFailedException(it)) =
+                    error.as_service_error()
+                {
+                    return Ok(self.refused(it.item.clone(), why));
+                }
+                Err(self.note(Trouble::of("PutItem", error)))
             }
         }
     }
@@ -308,18 +316,23 @@ impl Table {
                 Ok((Written::Done, answer.attributes))
             }
             Err(error) => {
-                let refused = error.as_service_error().and_then(|error| match error {
-                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(it) => Some(it.item.clone()),
-                    _ => None,
-                });
-                let written = self.refused(refused, why, || Trouble::of("UpdateItem", error))?;
-                Ok((written, None))
+                if let Some(UpdateItemError::ConditionalCheckFailedException(it)) =
+                    error.as_service_error()
+                {
+                    return Ok((self.refused(it.item.clone(), why), None));
+                }
+                Err(self.note(Trouble::of("UpdateItem", error)))
             }
         }
     }
 
     /// Deletes an item.
-    pub(crate) async fn delete(&self, key: Key, guard: Guard, why: For<'_>) -> Result<Written, Trouble> {
+    pub(crate) async fn delete(
+        &self,
+        key: Key,
+        guard: Guard,
+        why: For<'_>,
+    ) -> Result<Written, Trouble> {
         let answer = self
             .client
             .delete_item()
@@ -338,30 +351,25 @@ impl Table {
                 Ok(Written::Done)
             }
             Err(error) => {
-                let refused = error.as_service_error().and_then(|error| match error {
-                    aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(it) => Some(it.item.clone()),
-                    _ => None,
-                });
-                self.refused(refused, why, || Trouble::of("DeleteItem", error))
+                if let Some(DeleteItemError::ConditionalCheckFailedException(it)) =
+                    error.as_service_error()
+                {
+                    return Ok(self.refused(it.item.clone(), why));
+                }
+                Err(self.note(Trouble::of("DeleteItem", error)))
             }
         }
     }
 
     /// A condition that was not true is billed by the item that is there, and DynamoDB does not say how much that was.
-    fn refused(
-        &self,
-        refused: Option<Option<Item>>,
-        why: For<'_>,
-        trouble: impl FnOnce() -> Trouble,
-    ) -> Result<Written, Trouble> {
-        let Some(there) = refused else { return Err(self.note(trouble())) };
+    fn refused(&self, there: Option<Item>, why: For<'_>) -> Written {
         let size = there.as_ref().map_or(1, billed_bytes).div_ceil(1024).max(1);
         #[expect(clippy::cast_precision_loss, reason = "an item has at most 400 KiB")]
         let units = size as f64;
         let purpose =
             if why.purpose == Purpose::Accepted { Purpose::Duplicate } else { why.purpose };
         self.meter.wrote(why.source, purpose, units);
-        Ok(Written::Refused(there))
+        Written::Refused(there)
     }
 
     /// Counts why calls are throttled.

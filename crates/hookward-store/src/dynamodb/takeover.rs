@@ -10,9 +10,8 @@ use super::{
     item::{
         journal::{self, JournalItem},
         node::{self, NodeItem, NodeState},
-        number,
+        number, text,
         ticket::TicketState,
-        text,
     },
     table::{For, Guard, Range},
     tenure::Tenure,
@@ -40,7 +39,10 @@ impl Shared {
         tracing::info!(node = mine.node, name = %mine.name, "taking over the unfinished events of a node that is gone");
         self.raise_epoch(&tenure, mine.node).await?;
 
-        let range = Range { from: Some(journal::range(mine.from)), ..Range::all(journal::partition(mine.node)) };
+        let range = Range {
+            from: Some(journal::range(mine.from)),
+            ..Range::all(journal::partition(mine.node))
+        };
         let items = self.table.query_all(range, For::all(Purpose::Takeover)).await?;
         let groups = items.iter().map(JournalItem::decode).collect::<Result<Vec<_>, _>>()?;
         let mut progress = mine.progress.clone();
@@ -66,13 +68,21 @@ impl Shared {
             .value(":taken", text(node::STATE_TAKEN))
             .value(":by", number(tenure.node));
         self.end_node(&mine, progress, Purpose::Takeover, still_mine).await?;
-        tracing::info!(node = mine.node, events = taken, "took over the unfinished events of a node that is gone");
+        tracing::info!(
+            node = mine.node,
+            events = taken,
+            "took over the unfinished events of a node that is gone"
+        );
         self.taken_over.notify_waiters();
         Ok(())
     }
 
     /// The right to take a node over: for one successor at a time. `None` when another one has it.
-    async fn claim(&self, tenure: &Tenure, other: &NodeItem) -> Result<Option<NodeItem>, StoreError> {
+    async fn claim(
+        &self,
+        tenure: &Tenure,
+        other: &NodeItem,
+    ) -> Result<Option<NodeItem>, StoreError> {
         let mut guard = Guard::when(match other.state {
             NodeState::Live | NodeState::Free => "#st = :was AND #hb = :hb",
             NodeState::Taken { .. } => "#st = :was AND #hb = :hb AND #by = :former",
@@ -92,7 +102,9 @@ impl Shared {
             }
         };
         let change = "SET #st = :taken, #by = :by, #hb = :next";
-        self.table.update(node::key_of(other.node), change, guard, For::all(Purpose::Takeover)).await?;
+        self.table
+            .update(node::key_of(other.node), change, guard, For::all(Purpose::Takeover))
+            .await?;
         // Read again: for the newest checkpoint, and since a retry may have met its own first try.
         let mine = self.read_node(other.node).await?;
         Ok(mine.filter(|mine| mine.state == NodeState::Taken { by: tenure.node }))
@@ -131,22 +143,27 @@ impl Shared {
             let [event, ticket] = pair else { continue };
             let Some(item) = found.get(event) else { continue };
             let key = super::item::event::EventItem::decode(item)?.event.key;
-            if let Some(record) = Record::read(key, Some(item), found.get(ticket))?
-                && is_unfinished_at(&record, from)
-            {
+            let Some(record) = Record::read(key, Some(item), found.get(ticket))? else { continue };
+            if is_unfinished_at(&record, from) {
                 records.push(record);
+            } else if is_new_dead_letter(&record, from) {
+                // Its mark may not have been written.
+                self.mark_dead(&record.item.event).await?;
             }
         }
         records.sort_by_key(|record| record.item.event.received_at);
         let waits: Vec<_> = {
             let mut book = self.open_book()?;
             if !Arc::ptr_eq(&book.tenure, tenure) {
-                return Err(Trouble::not_tried("this node was taken for dead during a takeover").into());
+                return Err(
+                    Trouble::not_tried("this node was taken for dead during a takeover").into()
+                );
             }
             let enqueue = |record: &Record| {
                 let facts = record.facts();
                 let number = book.next_number();
-                let told = self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
+                let told =
+                    self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
                 (number, told)
             };
             records.iter().map(enqueue).collect()
@@ -155,7 +172,8 @@ impl Shared {
         for (record, (number, told)) in records.iter().zip(waits) {
             self.wait_for_journal(Some(told)).await?;
             let due_at = record.due_at();
-            taken += usize::from(self.take_in(tenure, record, number, due_at, Purpose::Takeover).await?);
+            taken +=
+                usize::from(self.take_in(tenure, record, number, due_at, Purpose::Takeover).await?);
         }
         Ok(taken)
     }
@@ -178,7 +196,8 @@ impl Shared {
             oldest.truncate(CARRY_MAX);
             let enqueue = |(_, facts): (u64, super::book::Facts)| {
                 let number = book.next_number();
-                let told = self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
+                let told =
+                    self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
                 (facts.key, number, told)
             };
             oldest.into_iter().map(enqueue).collect()
@@ -233,9 +252,13 @@ impl Shared {
 /// Whether a node still had to deliver an event.
 fn is_unfinished_at(record: &Record, node: u64) -> bool {
     match &record.ticket {
-        Some(ticket) => {
-            ticket.owner == node && matches!(ticket.state, TicketState::Pending { .. })
-        }
+        Some(ticket) => ticket.owner == node && matches!(ticket.state, TicketState::Pending { .. }),
         None => record.item.owner == node && record.item.event.intake == Intake::Deliver,
     }
+}
+
+fn is_new_dead_letter(record: &Record, node: u64) -> bool {
+    record.ticket.is_none()
+        && record.item.owner == node
+        && matches!(record.item.event.intake, Intake::Quarantine(_))
 }

@@ -78,7 +78,7 @@ mod tests {
         assert!(tenure.is_valid(&At(129)) && !tenure.is_valid(&At(130)));
         tenure.extend(Duration::from_secs(140), lease);
         assert!(tenure.is_valid(&At(169)) && !tenure.is_valid(&At(170)), "nobody had taken it");
-        tenure.extend(Duration::from_secs(120), lease);
+        tenure.extend(Duration::from_mins(2), lease);
         assert!(tenure.is_valid(&At(169)), "an older heartbeat shortens nothing");
         tenure.end();
         tenure.extend(Duration::from_secs(200), lease);

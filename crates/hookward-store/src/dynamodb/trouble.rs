@@ -79,28 +79,33 @@ impl TroubleKind {
         E: Error + Send + Sync + 'static,
         SdkError<E>: Into<aws_sdk_dynamodb::Error>,
     {
-        let told = DisplayErrorContext(&error).to_string();
-        match &error {
-            SdkError::TimeoutError(_) => return Self::TimedOut,
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => return Self::TimedOut,
-            SdkError::DispatchFailure(_) => return Self::Unreachable(told),
-            // Credentials that cannot be had are found out here.
-            SdkError::ConstructionFailure(_) => return Self::Refused(told),
-            _ => {}
+        if let SdkError::TimeoutError(_) = &error {
+            return Self::TimedOut;
+        }
+        if let SdkError::DispatchFailure(failure) = &error {
+            return if failure.is_timeout() {
+                Self::TimedOut
+            } else {
+                Self::Unreachable(DisplayErrorContext(&error).to_string())
+            };
+        }
+        // Credentials that cannot be had are found out here.
+        if let SdkError::ConstructionFailure(_) = &error {
+            return Self::Refused(DisplayErrorContext(&error).to_string());
         }
         let error = error.into();
         let code = error.code().unwrap_or("an answer that is none").to_owned();
-        let reasons = match &error {
-            aws_sdk_dynamodb::Error::ThrottlingException(it) => it.throttling_reasons(),
-            aws_sdk_dynamodb::Error::ProvisionedThroughputExceededException(it) => {
-                it.throttling_reasons()
-            }
-            aws_sdk_dynamodb::Error::RequestLimitExceeded(it) => it.throttling_reasons(),
-            _ if REFUSALS.contains(&&*code) => {
-                let message = error.message().map(|text| format!(": {text}")).unwrap_or_default();
-                return Self::Refused(format!("{code}{message}"));
-            }
-            _ => return Self::Failed(code),
+        let reasons = if let aws_sdk_dynamodb::Error::ThrottlingException(it) = &error {
+            it.throttling_reasons()
+        } else if let aws_sdk_dynamodb::Error::ProvisionedThroughputExceededException(it) = &error {
+            it.throttling_reasons()
+        } else if let aws_sdk_dynamodb::Error::RequestLimitExceeded(it) = &error {
+            it.throttling_reasons()
+        } else if REFUSALS.contains(&&*code) {
+            let message = error.message().map(|text| format!(": {text}")).unwrap_or_default();
+            return Self::Refused(format!("{code}{message}"));
+        } else {
+            return Self::Failed(code);
         };
         let named: Vec<String> = reasons.iter().filter_map(|it| it.reason.clone()).collect();
         Self::Throttled(if named.is_empty() { vec![code] } else { named })

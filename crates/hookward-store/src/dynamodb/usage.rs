@@ -88,15 +88,20 @@ impl Meter {
 
     pub(crate) fn usage(&self) -> Usage {
         let sums = self.sums();
-        let used = |((source, purpose), units): (&(Option<SourceName>, Purpose), &Units)| UsedUnits {
-            source: source.clone(),
-            outcome: purpose.as_str(),
-            reads: units.reads,
-            writes: units.writes,
-        };
+        let used =
+            |((source, purpose), units): (&(Option<SourceName>, Purpose), &Units)| UsedUnits {
+                source: source.clone(),
+                outcome: purpose.as_str(),
+                reads: units.reads,
+                writes: units.writes,
+            };
         Usage {
             units: sums.units.iter().map(used).collect(),
-            throttled: sums.throttled.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
+            throttled: sums
+                .throttled
+                .iter()
+                .map(|(reason, count)| (reason.clone(), *count))
+                .collect(),
         }
     }
 

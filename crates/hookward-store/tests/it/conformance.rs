@@ -2,10 +2,13 @@
 
 use hookward_store::{
     conformance::{Subject, run},
+    dynamodb::Completion,
     embedded::Options,
 };
 
-use crate::subjects::{EmbeddedSubject, FaultySubject, MemorySubject, SimSubject, small};
+use crate::subjects::{
+    DynamoDbSubject, EmbeddedSubject, FaultySubject, MemorySubject, SimSubject, small,
+};
 
 async fn conforms(subject: impl Subject) {
     let broken = run(&subject).await;
@@ -37,4 +40,14 @@ async fn the_embedded_store_conforms_on_a_disk_that_loses_power() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fault_wrapper_conforms_while_there_is_no_fault() {
     conforms(FaultySubject(MemorySubject::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dynamodb_store_conforms() {
+    conforms(DynamoDbSubject::new(Completion::Checkpoint, 1024 * 1024)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dynamodb_store_conforms_with_a_status_on_each_event_and_no_memory_for_bodies() {
+    conforms(DynamoDbSubject::new(Completion::Each, 0)).await;
 }

@@ -14,15 +14,21 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod format;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod local;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod planted;
 #[cfg(test)]
 mod power;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
@@ -31,3 +37,5 @@ mod story;
 mod subjects;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod units;

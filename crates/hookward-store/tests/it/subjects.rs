@@ -6,15 +6,20 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hookward_core::Timestamp;
 use hookward_store::{
     Store,
     conformance::Subject,
+    dynamodb::{self, Completion, DynamoDb},
     embedded::{Embedded, Options},
     fault::Faulty,
     memory::Memory,
 };
 
-use crate::sim::SimDisk;
+use crate::{
+    local::{self, HandClock},
+    sim::SimDisk,
+};
 
 /// Segments so small that each check uses several.
 pub(crate) fn small() -> Options {
@@ -103,6 +108,49 @@ impl Subject for SimSubject {
         drop(store);
         *latest = Arc::clone(&survived);
         Some(Arc::new(Embedded::open_on(survived, small()).unwrap()))
+    }
+}
+
+/// A node on a table in DynamoDB Local. A restart is a node that vanishes and another one that comes after its lease.
+pub(crate) struct DynamoDbSubject {
+    clock: Arc<HandClock>,
+    table: Mutex<String>,
+    completion: Completion,
+    cache_bytes_max: usize,
+}
+
+impl DynamoDbSubject {
+    pub(crate) fn new(completion: Completion, cache_bytes_max: usize) -> Self {
+        Self { clock: Arc::default(), table: Mutex::default(), completion, cache_bytes_max }
+    }
+
+    async fn node(&self) -> DynamoDb {
+        let table = self.table.lock().unwrap().clone();
+        let options = dynamodb::Options {
+            completion: self.completion,
+            cache_bytes_max: self.cache_bytes_max,
+            ..local::options(&table, &self.clock)
+        };
+        local::node(local::address(), options, Timestamp::from_secs(1_700_000_000)).await
+    }
+}
+
+#[async_trait]
+impl Subject for DynamoDbSubject {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        let table = local::table().await;
+        *self.table.lock().unwrap() = table;
+        Arc::new(self.node().await)
+    }
+
+    async fn restart(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        drop(store);
+        let node = self.node().await;
+        node.tend().await.unwrap();
+        self.clock.advance(local::LAPSE);
+        node.tend().await.unwrap();
+        assert_eq!(node.nodes().await.unwrap(), [node.node()], "nobody is left but the successor");
+        Some(Arc::new(node))
     }
 }
 

@@ -50,9 +50,10 @@ impl DeadMark {
     /// The expiry is read in whole seconds.
     pub(crate) fn decode(item: &Item) -> Result<Self, StoreError> {
         let read = Attributes(item);
-        let parts = read.text(SK)?.split_once('#').and_then(|(at, key)| {
-            Some((u64::from_str_radix(at, 16).ok()?, key_from_text(key)?))
-        });
+        let parts = read
+            .text(SK)?
+            .split_once('#')
+            .and_then(|(at, key)| Some((u64::from_str_radix(at, 16).ok()?, key_from_text(key)?)));
         let (at, key) = parts.ok_or_else(|| read.damaged(SK))?;
         Ok(Self {
             key,

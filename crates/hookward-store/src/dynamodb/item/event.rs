@@ -8,8 +8,8 @@ use hookward_core::{
 };
 
 use super::{
-    Attributes, EXPIRES, Item, Key, PK, bytes, expiry_secs, held_until, key_from_text, key_text, number,
-    text,
+    Attributes, EXPIRES, Item, Key, PK, bytes, expiry_secs, held_until, key_from_text, key_text,
+    number, text,
 };
 use crate::{
     StoreError,
@@ -151,7 +151,8 @@ impl EventItem {
                     read.bytes(CONTENT)?.try_into().map_err(|_| read.damaged(CONTENT))?,
                 ),
                 received_at: read.time(RECEIVED)?,
-                intake: intake_from(read.maybe_text(INTAKE)?).ok_or_else(|| read.damaged(INTAKE))?,
+                intake: intake_from(read.maybe_text(INTAKE)?)
+                    .ok_or_else(|| read.damaged(INTAKE))?,
                 headers: headers(read.maybe_bytes(HEADERS)?.unwrap_or_default())
                     .ok_or_else(|| read.damaged(HEADERS))?,
                 body,
@@ -185,7 +186,10 @@ fn decompress(stored: &[u8], size: u64) -> Option<Bytes> {
     (body.len() == size).then(|| body.into())
 }
 
-fn headers(packed: &[u8]) -> Option<Vec<(Box<str>, Box<[u8]>)>> {
+/// A header that was kept.
+type Header = (Box<str>, Box<[u8]>);
+
+fn headers(packed: &[u8]) -> Option<Vec<Header>> {
     let mut reader = Reader::new(packed);
     let mut headers = Vec::new();
     while !reader.is_empty() {

@@ -117,7 +117,9 @@ impl JournalItem {
     }
 
     /// The entries with their numbers.
-    pub(crate) fn numbered(&self) -> impl DoubleEndedIterator<Item = (u64, &Entry)> + ExactSizeIterator {
+    pub(crate) fn numbered(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (u64, &Entry)> + ExactSizeIterator {
         self.entries.iter().enumerate().map(|(i, entry)| (self.first + i as u64, entry))
     }
 
@@ -125,7 +127,6 @@ impl JournalItem {
     pub(crate) fn holds(&self, number: u64) -> bool {
         number.checked_sub(self.first).is_some_and(|i| i < self.entries.len() as u64)
     }
-
 }
 
 fn entries(packed: &[u8], at: Timestamp) -> Option<Vec<Entry>> {
@@ -191,7 +192,8 @@ mod tests {
         for number in 0..2_000 {
             progress.finish(1_000_000 + 2 * number);
         }
-        let entry = |i: u64| entry([7; 16], true, at.saturating_sub(Duration::from_micros(200 * i)), false);
+        let entry =
+            |i: u64| entry([7; 16], true, at.saturating_sub(Duration::from_micros(200 * i)), false);
         let item = JournalItem {
             node: 4_000,
             at,
