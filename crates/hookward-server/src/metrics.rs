@@ -2,12 +2,15 @@
 
 use std::{
     array,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use hookward_core::{Intake, Quarantine, Refusal};
-use hookward_store::{Counts, Receipt, State, StoreError};
+use hookward_core::{Intake, Quarantine, Refusal, SourceName};
+use hookward_store::{Counts, Receipt, State, StoreError, Usage};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -126,6 +129,19 @@ struct StateLabel {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnitsLabel {
+    /// Empty where the units were used for no source's events.
+    source: Arc<str>,
+    outcome: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: Arc<str>,
+}
+
 /// All metrics of a gateway.
 #[derive(Debug)]
 pub struct Metrics {
@@ -139,6 +155,8 @@ pub struct Metrics {
     leased: Gauge,
     oldest_pending_seconds: Gauge<f64, AtomicU64>,
     stored_bytes: Gauge,
+    store_units: Family<UnitsLabel, Counter<f64, AtomicU64>>,
+    store_throttled: Family<ReasonLabel, Counter>,
     /// Connections that are open.
     pub connections: Gauge,
     /// Connections that were turned away for there being too many.
@@ -175,6 +193,8 @@ impl Default for Metrics {
         let leased = Gauge::default();
         let oldest_pending_seconds = Gauge::<f64, AtomicU64>::default();
         let stored_bytes = Gauge::default();
+        let store_units = Family::<UnitsLabel, Counter<f64, AtomicU64>>::default();
+        let store_throttled = Family::<ReasonLabel, Counter>::default();
         let connections = Gauge::default();
         let connections_refused = Counter::default();
         let replays = Counter::default();
@@ -216,6 +236,16 @@ impl Default for Metrics {
             Unit::Bytes,
             stored_bytes.clone(),
         );
+        registry.register(
+            "store_units",
+            "Units that a store consumed that is billed by use, by source and what for",
+            store_units.clone(),
+        );
+        registry.register(
+            "store_throttled",
+            "Calls that such a store throttled, by its reason",
+            store_throttled.clone(),
+        );
         registry.register("connections", "Open connections", connections.clone());
         registry.register(
             "connections_refused",
@@ -234,6 +264,8 @@ impl Default for Metrics {
             leased,
             oldest_pending_seconds,
             stored_bytes,
+            store_units,
+            store_throttled,
             connections,
             connections_refused,
             replays,
@@ -279,7 +311,27 @@ impl Metrics {
     }
 
     /// All metrics in the text format of OpenMetrics, with what the store says about itself.
-    pub fn render(&self, counts: Option<Counts>, oldest_pending_age: Duration) -> String {
+    pub fn render(
+        &self,
+        counts: Option<Counts>,
+        oldest_pending_age: Duration,
+        usage: &Usage,
+    ) -> String {
+        for used in &usage.units {
+            let source: Arc<str> = used.source.as_ref().map_or("", SourceName::as_str).into();
+            for (kind, units) in [("read", used.reads), ("write", used.writes)] {
+                let labels =
+                    UnitsLabel { source: Arc::clone(&source), outcome: used.outcome, kind };
+                // The store counts; this shows.
+                let counter = self.store_units.get_or_create(&labels);
+                counter.inner().store(units.to_bits(), Ordering::Relaxed);
+            }
+        }
+        for (reason, count) in &usage.throttled {
+            let counter =
+                self.store_throttled.get_or_create(&ReasonLabel { reason: reason.as_str().into() });
+            counter.inner().store(*count, Ordering::Relaxed);
+        }
         if let Some(counts) = counts {
             let in_state = [
                 (State::Pending, counts.pending),

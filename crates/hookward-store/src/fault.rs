@@ -245,6 +245,10 @@ impl Store for Faulty {
         self.call(Op::Health, self.inner.health()).await
     }
 
+    fn usage(&self) -> crate::Usage {
+        self.inner.usage()
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         self.call(Op::Close, self.inner.close()).await
     }

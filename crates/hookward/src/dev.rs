@@ -78,16 +78,13 @@ impl Dev {
         let secrets = Secrets::generate();
         let delivery = Secret::new(secrets.delivery.clone());
         let application = Application::start(vec![(delivery, Validity::default())]).await?;
-        let server = self.start(folder, &secrets, &application).or_else(|failure| {
-            match self.listen.port() {
-                0 => Err(failure),
-                _ => Self { listen: (self.listen.ip(), 0).into(), ..*self }.start(
-                    folder,
-                    &secrets,
-                    &application,
-                ),
+        let server = match self.start(folder, &secrets, &application).await {
+            Err(_) if self.listen.port() != 0 => {
+                let any = Self { listen: (self.listen.ip(), 0).into(), ..*self };
+                any.start(folder, &secrets, &application).await?
             }
-        })?;
+            started => started?,
+        };
         println!(
             "gateway      http://{}  (embedded store in a temporary folder)",
             server.address()
@@ -114,7 +111,7 @@ impl Dev {
         }
     }
 
-    fn start(
+    async fn start(
         &self,
         folder: &Path,
         secrets: &Secrets,
@@ -161,7 +158,7 @@ secret = "{delivery}"
         let routes = settings::routes(&config)?;
         let token = settings::admin_token(&config)?;
         let gateway = Gateway::new(
-            serve::open_store(&config)?,
+            serve::open_store(&config, true).await?,
             SystemClock::start(),
             config.limits.clone(),
             config.server.trusted_proxies.clone(),

@@ -11,6 +11,7 @@ use hookward_store::{
 };
 
 use crate::{
+    aws,
     failure::Failure,
     logging,
     settings::{self, ConfigFile},
@@ -34,7 +35,7 @@ impl Serve {
             tracing::warn!("{}:{warning}", self.file.config.display());
         }
         runtime()?.block_on(async {
-            let store = open_store(&config)?;
+            let store = open_store(&config, true).await?;
             let gateway = Gateway::new(
                 store,
                 SystemClock::start(),
@@ -97,21 +98,24 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::of("cannot start the runtime", &error))
 }
 
-/// Opens the configured store.
-pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let StoreConfig::Embedded(config) = &config.store else {
-        return Err(Failure::config("the DynamoDB store is not in this build"));
-    };
-    let options = embedded::Options {
-        segment_bytes: u32::try_from(config.segment_bytes).unwrap_or(u32::MAX),
-        queue_max: config.queue_max,
-        ..embedded::Options::default()
-    };
-    match Embedded::open(&config.path, options) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error) => {
-            Err(Failure::of(format!("cannot open the store in {}", config.path.display()), &error))
+/// Opens the configured store: to serve, or only to look and to decide.
+pub(crate) async fn open_store(config: &Config, serving: bool) -> Result<Arc<dyn Store>, Failure> {
+    match &config.store {
+        StoreConfig::Embedded(config) => {
+            let options = embedded::Options {
+                segment_bytes: u32::try_from(config.segment_bytes).unwrap_or(u32::MAX),
+                queue_max: config.queue_max,
+                ..embedded::Options::default()
+            };
+            match Embedded::open(&config.path, options) {
+                Ok(store) => Ok(Arc::new(store)),
+                Err(error) => Err(Failure::of(
+                    format!("cannot open the store in {}", config.path.display()),
+                    &error,
+                )),
+            }
         }
+        StoreConfig::DynamoDb(config) => Ok(Arc::new(aws::open(config, serving).await?)),
     }
 }
 

@@ -210,7 +210,7 @@ impl Shared {
                 NodeState::Free => true,
                 NodeState::Taken { by } => !by_is_alive(by),
             };
-            if needs_successor && own.is_valid(&*self.options.clock) {
+            if self.options.takes_over && needs_successor && own.is_valid(&*self.options.clock) {
                 self.take_over(other).await?;
             }
         }

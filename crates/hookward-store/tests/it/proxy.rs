@@ -27,10 +27,6 @@ impl Call {
     pub(crate) fn puts(&self, prefix: &str) -> bool {
         self.operation == "PutItem" && self.body.contains(&format!("\"pk\":{{\"S\":\"{prefix}"))
     }
-
-    pub(crate) fn updates(&self, prefix: &str) -> bool {
-        self.operation == "UpdateItem" && self.body.contains(&format!("\"pk\":{{\"S\":\"{prefix}"))
-    }
 }
 
 /// What happens to a call.
@@ -172,7 +168,20 @@ async fn serve(
     }
 }
 
-/// An HTTP message whose length is declared.
+/// What is read up to a mark, itself included; `None` at the end.
+async fn read_through(stream: &mut TcpStream, mark: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
+    let mut read = Vec::new();
+    while !read.ends_with(mark) {
+        let mut byte = [0];
+        if stream.read(&mut byte).await? == 0 {
+            return Ok(None);
+        }
+        read.push(byte[0]);
+    }
+    Ok(Some(read))
+}
+
+/// An HTTP message.
 struct Message {
     head: String,
     body: Vec<u8>,
@@ -180,15 +189,16 @@ struct Message {
 
 impl Message {
     async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Self>> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            if stream.read(&mut byte).await? == 0 {
-                return Ok(None);
-            }
-            head.push(byte[0]);
-        }
+        let Some(head) = read_through(stream, b"\r\n\r\n").await? else { return Ok(None) };
         let mut message = Self { head: String::from_utf8(head).unwrap(), body: Vec::new() };
+        if message.header("transfer-encoding").eq_ignore_ascii_case("chunked") {
+            // Passed on as it is: the last chunk is the empty one.
+            while !message.body.ends_with(b"\r\n0\r\n\r\n") {
+                let Some(more) = read_through(stream, b"\r\n").await? else { return Ok(None) };
+                message.body.extend(more);
+            }
+            return Ok(Some(message));
+        }
         message.body = vec![0; message.header("content-length").parse().unwrap()];
         stream.read_exact(&mut message.body).await?;
         Ok(Some(message))

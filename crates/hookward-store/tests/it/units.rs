@@ -80,7 +80,7 @@ async fn append(
 }
 
 async fn deliver_all(node: &DynamoDb) -> usize {
-    let later = NOON.saturating_add(Duration::from_secs(60));
+    let later = NOON.saturating_add(Duration::from_mins(1));
     let until = later.saturating_add(Duration::from_mins(1));
     let leased = node.lease(&[shop()], later, until, 10_000).await.unwrap().leased;
     let count = leased.len();
@@ -149,7 +149,7 @@ async fn a_retry_costs_two_units_whatever_the_size() {
     let attempt = |status| Attempt { at: now, status: Some(status), note: "an answer".into() };
     for outcome in [Outcome::Again { at: now, attempt: attempt(503) }, Outcome::Done(attempt(200))]
     {
-        let later = now.saturating_add(Duration::from_secs(60));
+        let later = now.saturating_add(Duration::from_mins(1));
         let work = node.lease(&[shop()], now, later, 1).await.unwrap();
         node.settle(work.leased[0].lease.clone(), outcome, now).await.unwrap();
     }
