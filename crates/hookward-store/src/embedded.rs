@@ -61,7 +61,7 @@ pub struct Options {
     pub segment_bytes: u32,
     /// Unfinished events taken before an append answers [`StoreError::Full`]: about 250 bytes of memory each. 1,000,000.
     pub queue_max: usize,
-    /// The longest that an append waits for others to share its sync, where that was found to pay. 300 µs.
+    /// The longest that an append waits for others to share its sync, where that was found to pay. 150 µs.
     pub commit_delay_max: Duration,
     /// Memory for bodies of new events, so that their first delivery reads no disk. 16 MiB.
     pub cache_bytes_max: usize,
@@ -72,7 +72,7 @@ impl Default for Options {
         Self {
             segment_bytes: 64 * 1024 * 1024,
             queue_max: 1_000_000,
-            commit_delay_max: Duration::from_micros(300),
+            commit_delay_max: Duration::from_micros(150),
             cache_bytes_max: 16 * 1024 * 1024,
         }
     }

@@ -299,7 +299,6 @@ impl Recovering {
             tracing::warn!(place, "an unfinished last group was cut off");
             self.recovery.cut = Some(place);
             zero(disk, &segment.name, offset.into(), u64::from(end) + 1)?;
-            disk.sync(&segment.name)?;
         }
         Ok(())
     }
