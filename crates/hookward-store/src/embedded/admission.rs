@@ -6,6 +6,7 @@ use hookward_core::{Event, EventKey, EventParts, Intake};
 use tokio::sync::oneshot;
 
 use super::{
+    answer::caller,
     log::{Admission, Log, Shelf, Submission, Then},
     lookup::{Found, Glance, find, glance},
     record::{Encoded, EventRecord},
@@ -20,7 +21,7 @@ pub(crate) async fn append(
     event: Event,
     claim: Claim,
 ) -> Result<Receipt, StoreError> {
-    let event = Arc::new(event.into_parts());
+    let event = event.into_shared();
     let max = log.record_bytes_max();
     let encoded = encode(&event).await?.filter(|record| record.len() <= max);
     let record = encoded.ok_or(StoreError::TooLarge { max })?;
@@ -102,7 +103,7 @@ async fn submit(
     record: Encoded,
     mut reservation: Reservation,
 ) -> Result<Receipt, StoreError> {
-    let (answer, durable) = oneshot::channel();
+    let (answer, durable) = caller();
     let claim = match claim {
         Claim::Lease { until } => Some(until),
         Claim::Queue => None,
@@ -127,7 +128,7 @@ async fn submit(
         Ok(Some(()))
     })
     .await?;
-    durable.await.unwrap_or_else(|_| Err(log.broken()))
+    durable.answer().await.unwrap_or_else(|| Err(log.broken()))
 }
 
 /// A key that is being appended. When it ends without a submission, whoever waits for it looks again.

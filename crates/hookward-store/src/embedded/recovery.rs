@@ -14,7 +14,7 @@ use super::{
     book::{Book, Facts},
     codec::len_u32,
     disk::Disk,
-    keeper::{index_name, make_segment, zero},
+    keeper::{index_name, make_segment},
     keyfile::KeyFile,
     log::{Held, Keys, State, seal_bytes},
     record::{Opened, Place, Record},
@@ -183,7 +183,7 @@ impl Recovering {
         let last = logs.last().copied().unwrap_or_default();
         let mut end = End::Sealed;
         for number in logs {
-            let held = Held::new(Segment::open(disk, *number)?);
+            let held = Held::new(Segment::open(disk, *number)?, 0);
             self.segments.insert(*number, held);
             if *number < from && *number != last && self.take_index(disk, *number)? {
                 continue;
@@ -298,7 +298,7 @@ impl Recovering {
             let place = format!("{}, bytes {offset} to {end}", segment.name);
             tracing::warn!(place, "an unfinished last group was cut off");
             self.recovery.cut = Some(place);
-            zero(disk, &segment.name, offset.into(), u64::from(end) + 1)?;
+            disk.zero(&segment.name, offset.into(), u64::from(end) + 1)?;
         }
         Ok(())
     }
@@ -326,7 +326,7 @@ impl Recovering {
         if let Some(sealed) = self.segments.last_key_value().map(|(sealed, _)| *sealed) {
             self.take_or_lack_index(disk, sealed)?;
         }
-        self.segments.insert(number, Held::new(Segment::open(disk, number)?));
+        self.segments.insert(number, Held::new(Segment::open(disk, number)?, 0));
         Ok(SEGMENT_HEADER_BYTES)
     }
 
@@ -382,7 +382,7 @@ impl Recovering {
         mut offset: u32,
     ) -> Result<Recovered, OpenError> {
         let generation = self.generation.saturating_add(1);
-        let opened = Opened { generation }.encode();
+        let mut opened = Opened { generation }.encode();
         let room = self.segments.get(&number).map_or(0, |held| held.segment.header.bytes as usize);
         if offset as usize + opened.len() + seal_bytes() > room {
             if let Some(held) = self.segments.get(&number) {
