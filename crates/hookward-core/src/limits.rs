@@ -52,7 +52,7 @@ pub const CONNECTIONS_DEFAULT: usize = 10_000;
 /// Connections at once from one address (IPv6: one /64): a sender's proxy pool, not a flood.
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 1_024;
 
-/// Requests at once whose body is being read or verified: bounds what unverified senders can make us hold.
+/// Requests at once whose body did not come with the head and is being read: bounds what unverified senders can make us hold.
 pub const UNVERIFIED_IN_FLIGHT_DEFAULT: usize = 2_048;
 
 /// Bytes at once in bodies that are being read and are not verified yet.
@@ -72,6 +72,16 @@ pub const QUEUE_DEFAULT: usize = 1_000_000;
 
 /// HTTP/2 streams at once on one connection: enough for a sender's burst, bounded for a flood.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// Streams that a client of HTTP/2 opens and resets, or makes us reset, before it is told to go away: the protocol's
+/// cheapest floods.
+pub const HTTP2_RESETS_MAX: usize = 64;
+
+/// How long a client may take none of an answer: it fits into the socket's buffer, unless nobody reads.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The share of what unverified requests may hold at once that those of one address may: eight addresses fill it.
+pub const IN_FLIGHT_SHARE_OF_ADDRESS: usize = 8;
 
 /// How long a store may take to make an event durable before the sender is told to try again: below Slack's 3 s.
 pub const APPEND_TIMEOUT: Duration = Duration::from_millis(2_500);

@@ -21,11 +21,12 @@ use hookward_core::{
     source::DestinationName,
 };
 use hookward_store::Store;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
     destination::Destination,
+    in_flight::InFlight,
     metrics::{Metrics, SourceMetrics},
 };
 
@@ -44,8 +45,7 @@ pub struct Gateway {
     pub(crate) limits: config::Limits,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) unverified: UnverifiedBudgets,
-    pub(crate) in_flight: Semaphore,
-    pub(crate) in_flight_bytes: Semaphore,
+    pub(crate) in_flight: InFlight,
     pub(crate) unknown_source: SourceMetrics,
     stopping: AtomicBool,
 }
@@ -63,8 +63,7 @@ impl Gateway {
         Arc::new(Self {
             routes: ArcSwap::from_pointee(routes.build(&metrics, None)),
             unverified: UnverifiedBudgets::new(limits.unverified),
-            in_flight: Semaphore::new(limits.unverified_in_flight),
-            in_flight_bytes: Semaphore::new(limits.unverified_bytes.min(Semaphore::MAX_PERMITS)),
+            in_flight: InFlight::new(&limits),
             unknown_source: metrics.source(""),
             stopping: AtomicBool::new(false),
             store,

@@ -1,6 +1,6 @@
 //! The life of a gateway: bind, spawn, reload, drain.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use hookward_core::config;
 use hookward_store::StoreError;
@@ -17,6 +17,7 @@ use crate::{
     gateway::{Gateway, RoutesBuilder},
     listen::{self, Listen},
     tls::{Tls, TlsError},
+    workers::Workers,
 };
 
 /// A running gateway.
@@ -51,6 +52,9 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
+    /// The threads that serve connections cannot be started.
+    #[error("cannot start a thread")]
+    Threads(#[source] io::Error),
     /// The certificate or its key is of no use.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -76,7 +80,10 @@ impl Server {
         };
 
         let (stop, stopping) = watch::channel(false);
-        let listen = Listen { listener, tls: tls.clone(), http2_cleartext: server.http2_cleartext };
+        let workers = Workers::start(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+            .map_err(ServeError::Threads)?;
+        let listen =
+            Listen { listener, workers, tls: tls.clone(), http2_cleartext: server.http2_cleartext };
         let admin_address = admin.as_ref().map(|((_, address), _)| *address);
         Ok(Self {
             listener: tokio::spawn(listen::run(Arc::clone(&gateway), listen, stopping.clone())),

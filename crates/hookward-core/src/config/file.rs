@@ -277,9 +277,10 @@ section! {
         default unverified: RATE => Rate = unverified_rate_default();
         /// Unverified requests from one address at a stroke.
         default unverified_burst: Whole(1..=10_000_000) => u32 = limits::UNVERIFIED_BURST_DEFAULT;
-        /// Requests at once whose body is being read or verified.
+        /// Requests at once whose body did not come with the head and is being read. An eighth of them at most from one address.
         default unverified_in_flight: Whole(1..=1_000_000) => u32 = IN_FLIGHT_DEFAULT;
-        /// Bytes at once in their bodies. At least the largest `body_max` of a source.
+        /// Bytes at once in their bodies. At least the largest `body_max` of a source. An eighth of them at most from one
+        /// address, or one body.
         default unverified_bytes: Size(1 << 10..=1 << 40) => u64 = limits::UNVERIFIED_BYTES_DEFAULT as u64;
         /// How long a head may take to arrive.
         default header_timeout: length(1, 120) => Duration = limits::HEADER_TIMEOUT;

@@ -1,8 +1,14 @@
 //! A gateway with its senders and its application, all of them real and on loopback.
 
 use std::{
-    cell::RefCell, collections::BTreeMap, fmt::Write as _, io, net::SocketAddr, path::Path,
-    sync::Arc, sync::Once, time::Duration,
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt::Write as _,
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use hookward_core::{
@@ -21,6 +27,7 @@ use hookward_store::{
     memory::Memory,
 };
 use tokio::task::JoinHandle;
+use tracing::subscriber::DefaultGuard;
 
 use crate::{
     application::{Application, Delivery},
@@ -415,21 +422,27 @@ fn senders(config: &Config) -> BTreeMap<String, Source> {
 }
 
 thread_local! {
-    /// What was logged on this thread: a test, its gateway and all that they spawn run on one.
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// What a test and its gateway log, on whichever thread: the gateway's threads log to where the one that starts them does.
+    static LOG: RefCell<Option<(Log, DefaultGuard)>> = const { RefCell::new(None) };
 }
 
 /// All that this test's gateway has logged so far, at the level of most detail, as JSON lines.
 pub(crate) fn log() -> String {
-    LOG.with_borrow(|log| String::from_utf8(log.clone()).unwrap())
+    LOG.with_borrow(|log| log.as_ref().map_or_else(String::new, |(log, _)| log.text()))
 }
 
-#[derive(Clone, Copy)]
-struct ThisThread;
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for ThisThread {
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -439,9 +452,13 @@ impl io::Write for ThisThread {
 }
 
 fn start_logging() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
-        subscriber.with_writer(|| ThisThread).init();
+    LOG.with_borrow_mut(|started| {
+        started.get_or_insert_with(|| {
+            let log = Log::default();
+            let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
+            let writer = log.clone();
+            let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+            (log, tracing::subscriber::set_default(subscriber))
+        });
     });
 }
