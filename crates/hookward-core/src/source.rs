@@ -489,7 +489,7 @@ impl Verified<'_> {
             return Some(Quarantine::UnexpectedValue);
         }
         let schema = self.schema_of(event_type);
-        self.unknown_type(event_type).or(schema.map(|_| Quarantine::SchemaViolation))
+        self.unknown_type(event_type).or_else(|| schema.map(|_| Quarantine::SchemaViolation))
     }
 
     fn unknown_type(&self, event_type: Option<&str>) -> Option<Quarantine> {
