@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use hookward_server::Pace;
 use http::{Request, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
@@ -174,14 +175,36 @@ async fn a_new_certificate_is_used_from_the_next_connection_on() {
     assert_eq!(Wire::over(after).sends(&world.order(2)).await.status, 200);
     assert_eq!(before.sends(&world.order(3)).await.status, 200);
 
-    // One of no use is told of, and changes nothing; the rest of the configuration is taken up.
+    // With one of no use nothing is taken up, neither it nor the rest of the configuration.
     std::fs::write(certificate.folder.path().join("cert.pem"), "no certificate").unwrap();
     let wrong = world.tries_to_reload(|config| config.sources.truncate(1)).await.unwrap_err();
     assert!(wrong.to_string().contains("cert.pem holds no usable certificate"), "{wrong}");
     let after = connect(world.address(), &[&renewed], &[b"http/1.1"]).await.unwrap();
     let mut after = Wire::over(after);
     assert_eq!(after.sends(&world.order(4)).await.status, 200);
-    assert_eq!(after.sends(&world.letter("plain", "", "{}")).await.status, 404);
+    assert_eq!(after.sends(&world.letter("plain", "", r#"{"id":1}"#)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_noticed_without_being_told() {
+    let certificate = Certificate::new();
+    let pace = Pace { housekeeping: Duration::from_millis(10), ..Pace::default() };
+    let world = certificate.on(Setup::default()).at_pace(pace).begins().await;
+    let connect_to = async |der| connect(world.address(), &[der], &[b"http/1.1"]).await;
+    connect_to(&certificate.der).await.unwrap();
+
+    let renewed = Certificate::write(certificate.folder.path());
+    world.keeps_house().await;
+    assert!(connect_to(&certificate.der).await.is_err());
+    let stream = connect_to(&renewed).await.unwrap();
+    assert_eq!(Wire::over(stream).sends(&world.order(1)).await.status, 200);
+    assert!(log().contains("certificate reloaded"));
+
+    std::fs::write(certificate.folder.path().join("key.pem"), "no key").unwrap();
+    world.keeps_house().await;
+    assert!(log().contains("certificate not reloaded, the former stays in use"));
+    let stream = connect_to(&renewed).await.unwrap();
+    assert_eq!(Wire::over(stream).sends(&world.order(2)).await.status, 200);
 }
 
 #[tokio::test]

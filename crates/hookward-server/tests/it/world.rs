@@ -18,11 +18,11 @@ use hookward_core::{
     source::SourceRules,
 };
 use hookward_server::{
-    Clock, Gateway, ManualClock, Server, SystemClock, admin::AdminToken, destination::Destination,
-    gateway::RoutesBuilder, tls::TlsError,
+    Clock, Gateway, ManualClock, Pace, Server, SystemClock, admin::AdminToken,
+    destination::Destination, gateway::RoutesBuilder, tls::TlsError,
 };
 use hookward_store::{
-    Kept, Query, Store as _,
+    Kept, Query, Store as _, StoreError,
     fault::{Faulty, Op},
     memory::Memory,
 };
@@ -59,6 +59,7 @@ pub(crate) struct Setup {
     tune: Vec<Tune>,
     queue_max: usize,
     clock: Arc<dyn Clock>,
+    pace: Pace,
 }
 
 type Tune = Box<dyn FnOnce(&mut Config) + Send>;
@@ -70,6 +71,7 @@ impl Default for Setup {
             tune: Vec::new(),
             queue_max: 10_000,
             clock: SystemClock::start(),
+            pace: Pace::default(),
         }
     }
 }
@@ -118,6 +120,11 @@ impl Setup {
 
     pub(crate) fn queue_of(mut self, events: usize) -> Self {
         self.queue_max = events;
+        self
+    }
+
+    pub(crate) fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
         self
     }
 
@@ -174,7 +181,7 @@ impl World {
         );
         let token = AdminToken::new(Secret::new(ADMIN_TOKEN.to_owned())).unwrap();
         let admin = Some(("127.0.0.1:0".parse().unwrap(), token));
-        let server = Server::start(gateway, &config.server, admin).unwrap();
+        let server = Server::start_at(setup.pace, gateway, &config.server, admin).unwrap();
         Self {
             app,
             store,
@@ -268,6 +275,11 @@ impl World {
         stored
     }
 
+    /// What is stored under a key, with its body or without.
+    pub(crate) async fn kept(&self, key: hookward_core::EventKey) -> Option<Kept> {
+        self.watched.get(key).await.unwrap()
+    }
+
     /// The one event that is stored.
     pub(crate) async fn stored_one(&self) -> Kept {
         let mut stored = self.stored().await;
@@ -289,6 +301,19 @@ impl World {
         let ops = [Op::Append, Op::Lease, Op::Extend, Op::Settle, Op::Get, Op::List, Op::Counts];
         let ops = ops.into_iter().chain([Op::Requeue, Op::Discard, Op::Health]);
         ops.map(|op| self.store.calls(op)).sum()
+    }
+
+    /// Waits until the gateway has looked after itself once more: a whole round that began after this.
+    pub(crate) async fn keeps_house(&self) {
+        let mut kept = self.watched.kept_house();
+        let seen = *kept.borrow_and_update();
+        // A round begins with what is counted; its end shows when the one after it begins.
+        drop(soon("it keeps house", kept.wait_for(|it| *it >= seen + 2)).await.unwrap());
+    }
+
+    /// The store never ends to close.
+    pub(crate) fn store_hangs_at_the_end(&self) {
+        self.watched.hangs_at_the_end();
     }
 
     pub(crate) fn store_is_closed(&self) -> bool {
@@ -337,8 +362,15 @@ impl World {
 
     /// Begins to stop; the handle tells whether everything was finished within the time.
     pub(crate) fn stops(&mut self, drain: Duration) -> JoinHandle<bool> {
-        let server = self.server.take().unwrap();
-        tokio::spawn(async move { server.stop(drain).await.unwrap() })
+        let stopping = self.tries_to_stop(drain);
+        tokio::spawn(async move { stopping.await.unwrap().unwrap() })
+    }
+
+    pub(crate) fn tries_to_stop(
+        &mut self,
+        drain: Duration,
+    ) -> JoinHandle<Result<bool, StoreError>> {
+        tokio::spawn(self.server.take().unwrap().stop(drain))
     }
 
     /// Waits until a stopping gateway refuses connections.
