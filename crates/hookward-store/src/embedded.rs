@@ -8,6 +8,7 @@
 //! reads it again, [`retention`] forgets it.
 
 mod admission;
+mod answer;
 mod book;
 mod codec;
 mod disk;
@@ -36,9 +37,9 @@ use std::{
 
 use async_trait::async_trait;
 use hookward_core::{Event, EventKey, SourceName, Timestamp};
-use tokio::sync::oneshot;
 
 use self::{
+    answer::{Caller, caller},
     book::{Granted, Progress},
     log::{Failure, Log, Spare, Submission, Then},
     lookup::{Found, find},
@@ -234,7 +235,7 @@ impl Embedded {
 
     /// Waits until what was said so far is in the log, so that reading it tells the latest.
     async fn written(&self) -> Result<(), StoreError> {
-        let (answer, written) = oneshot::channel();
+        let (answer, written) = caller();
         {
             let mut state = self.log.reading()?;
             if state.durable == state.tail || matches!(state.failure, Some(Failure::Disk(_))) {
@@ -245,7 +246,8 @@ impl Embedded {
                 .submit(&mut state, Submission { place, record: None, then: Then::Answer(answer) });
         }
         // When writing fails, what is in the log can still be read.
-        written.await.map_or(Ok(()), |_| Ok(()))
+        drop(written.answer().await);
+        Ok(())
     }
 
     /// Writes a record that somebody waits for. `run` says which, and is run again while there is no room for it.
@@ -254,17 +256,17 @@ impl Embedded {
         mut run: impl FnMut(
             &Log,
             &mut log::State,
-            &mut Option<oneshot::Sender<Result<(), StoreError>>>,
+            &mut Option<Caller<()>>,
         ) -> Result<Option<()>, StoreError>
         + Send,
     ) -> Result<(), StoreError> {
-        let (answer, durable) = oneshot::channel();
+        let (answer, durable) = caller();
         let mut answer = Some(answer);
         self.log.with_room(|state| run(&self.log, state, &mut answer)).await?;
         if answer.is_some() {
             return Ok(());
         }
-        durable.await.unwrap_or_else(|_| Err(self.log.broken()))
+        durable.answer().await.unwrap_or_else(|| Err(self.log.broken()))
     }
 }
 

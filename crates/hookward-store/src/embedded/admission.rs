@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Options,
+    answer::caller,
     log::{Admission, Log, Shelf, State, Submission, Then},
     lookup::{Found, Glance, find, glance},
     record::{Encoded, EventRecord},
@@ -21,7 +22,7 @@ pub(crate) async fn append(
     event: Event,
     claim: Claim,
 ) -> Result<Receipt, StoreError> {
-    let event = Arc::new(event.into_parts());
+    let event = event.into_shared();
     let max = log.record_bytes_max();
     let encoded = encode(&event).await?.filter(|record| record.len() <= max);
     let record = encoded.ok_or(StoreError::TooLarge { max })?;
@@ -103,7 +104,7 @@ async fn submit(
     record: Encoded,
     mut reservation: Reservation,
 ) -> Result<Receipt, StoreError> {
-    let (answer, durable) = oneshot::channel();
+    let (answer, durable) = caller();
     let claim = match claim {
         Claim::Lease { until } => Some(until),
         Claim::Queue => None,
@@ -126,7 +127,7 @@ async fn submit(
         Ok(Some(()))
     })
     .await?;
-    durable.await.unwrap_or_else(|_| Err(log.broken()))
+    durable.answer().await.unwrap_or_else(|| Err(log.broken()))
 }
 
 /// Whether no more of these are taken. The one that asks is in flight already.

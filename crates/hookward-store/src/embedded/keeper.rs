@@ -17,9 +17,6 @@ use super::{
     writer::fail,
 };
 
-/// Zeros written at a stroke and synced, so that the writer's own sync never waits behind a whole segment of them.
-const ZEROS_BYTES: usize = 2 * 1024 * 1024;
-
 /// A snapshot is written when the log has grown by so many times the last one's size.
 const SNAPSHOT_GROWTH: u64 = 4;
 
@@ -127,20 +124,7 @@ pub(crate) fn make_segment(disk: &dyn Disk, name: &str, number: u32, bytes: u32)
     let salt = RandomState::new().hash_one(number);
     let header = SegmentHeader { number, bytes, salt }.encode();
     disk.write(name, 0, &header)?;
-    zero(disk, name, header.len() as u64, bytes.into())
-}
-
-/// Writes zeros from one place of a file to another, durably.
-pub(crate) fn zero(disk: &dyn Disk, name: &str, from: u64, to: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES];
-    let mut at = from;
-    while at < to {
-        let len = usize::try_from(to - at).map_or(ZEROS_BYTES, |rest| rest.min(ZEROS_BYTES));
-        disk.write(name, at, zeros.get(..len).unwrap_or(&zeros))?;
-        at += len as u64;
-        disk.sync(name)?;
-    }
-    Ok(())
+    disk.zero(name, header.len() as u64, bytes.into())
 }
 
 /// Moves the keys of a sealed segment from memory to a file.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Options,
+    answer::Caller,
     book::{Book, Facts, Granted},
     disk::Disk,
     keyfile::{KeyFile, Terms},
@@ -130,7 +131,7 @@ pub(crate) struct Submission {
 #[derive(Debug)]
 pub(crate) enum Then {
     Nothing,
-    Answer(oneshot::Sender<Result<(), StoreError>>),
+    Answer(Caller<()>),
     Keep(Box<Admission>),
 }
 
@@ -140,7 +141,7 @@ pub(crate) struct Admission {
     pub(crate) event: Arc<EventParts>,
     /// Leased at once until then.
     pub(crate) claim: Option<Timestamp>,
-    pub(crate) answer: oneshot::Sender<Result<Receipt, StoreError>>,
+    pub(crate) answer: Caller<Receipt>,
 }
 
 /// Why nothing is acknowledged any more.
@@ -436,11 +437,11 @@ impl State {
 }
 
 impl Held {
-    /// A segment without events.
-    pub(crate) fn new(segment: Segment) -> Self {
+    /// A segment without events, and room for the keys of so many.
+    pub(crate) fn new(segment: Segment, events: usize) -> Self {
         Self {
             segment: Arc::new(segment),
-            keys: Keys::Memory(Arc::default()),
+            keys: Keys::Memory(Arc::new(HashMap::with_capacity(events))),
             events: 0,
             terms: Terms::NONE,
         }

@@ -13,8 +13,8 @@ use super::{
     OpenError, Options,
     book::{Book, Facts},
     codec::len_u32,
-    disk::Disk,
-    keeper::{index_name, make_segment, spare_name, zero},
+    disk::{Disk, PAGE_BYTES},
+    keeper::{index_name, make_segment, spare_name},
     keyfile::KeyFile,
     log::{Held, Keys, State, seal_bytes},
     record::{Opened, Place, Record},
@@ -22,9 +22,6 @@ use super::{
     segment::{ReadError, SEGMENT_HEADER_BYTES, Scan, Segment, Step, log_name},
     snapshot::{self, SnapshotHead},
 };
-
-/// What a disk writes at a stroke, or more: the end of the log is written again up to the next multiple of it.
-const END_BYTES: u32 = 4096;
 
 /// Where the kind stands in a record.
 const KIND_AT: u64 = 4;
@@ -283,7 +280,7 @@ impl Recovering {
         let last = logs.last().copied().unwrap_or_default();
         let mut end = None;
         for number in logs {
-            let held = Held::new(Segment::open(disk, *number)?);
+            let held = Held::new(Segment::open(disk, *number)?, 0);
             self.segments.insert(*number, held);
             if *number < from && *number != last && self.take_index(disk, *number)? {
                 continue;
@@ -325,22 +322,24 @@ impl Recovering {
         else {
             return Ok(());
         };
-        let bytes = segment.header.bytes;
-        // So many bytes behind the end are written too: with them a cut ends.
-        let page = (end.offset + 1).next_multiple_of(END_BYTES).min(bytes);
+        let (from, offset) = (u64::from(end.group), u64::from(end.offset));
+        let bytes = u64::from(segment.header.bytes);
+        // The page behind the end is written too: with it a cut ends.
+        let page = (offset + 1).next_multiple_of(PAGE_BYTES).min(bytes);
         if let Some(torn) = end.torn {
             let place = format!("{}, bytes {} to {torn}", segment.name, end.offset);
             tracing::warn!(place, "an unfinished last group was cut off");
             self.recovery.cut = Some(place);
             // Until all is gone behind it a byte that begins no record stands here, for the next opening to cut again.
-            disk.write(&segment.name, u64::from(end.offset) + KIND_AT, &[u8::MAX])?;
+            disk.write(&segment.name, offset + KIND_AT, &[u8::MAX])?;
             disk.sync(&segment.name)?;
-            zero(disk, &segment.name, page.into(), bytes.into())?;
-            zero(disk, &segment.name, end.offset.into(), page.into())?;
+            disk.zero(&segment.name, page, bytes)?;
+            disk.zero(&segment.name, offset, page)?;
         }
-        let mut rest = vec![0; page.saturating_sub(end.group) as usize];
-        let read = disk.read(&segment.name, end.group.into(), &mut rest)?;
-        disk.write(&segment.name, end.group.into(), rest.get(..read).unwrap_or_default())?;
+        let len = usize::try_from(page.saturating_sub(from)).map_err(io::Error::other)?;
+        let mut rest = vec![0; len];
+        let read = disk.read(&segment.name, from, &mut rest)?;
+        disk.write(&segment.name, from, rest.get(..read).unwrap_or_default())?;
         disk.sync(&segment.name)?;
         Ok(())
     }
@@ -452,7 +451,7 @@ impl Recovering {
         if let Some(sealed) = self.segments.last_key_value().map(|(sealed, _)| *sealed) {
             self.take_or_lack_index(disk, sealed)?;
         }
-        self.segments.insert(number, Held::new(Segment::open(disk, number)?));
+        self.segments.insert(number, Held::new(Segment::open(disk, number)?, 0));
         Ok(SEGMENT_HEADER_BYTES)
     }
 
@@ -508,7 +507,7 @@ impl Recovering {
         mut offset: u32,
     ) -> Result<Recovered, OpenError> {
         let generation = self.generation.saturating_add(1);
-        let opened = Opened { generation }.encode();
+        let mut opened = Opened { generation }.encode();
         let room = self.segments.get(&number).map_or(0, |held| held.segment.header.bytes as usize);
         if offset as usize + opened.len() + seal_bytes() > room {
             if let Some(held) = self.segments.get(&number) {

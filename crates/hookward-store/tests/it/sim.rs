@@ -92,7 +92,8 @@ impl SimDisk {
         drop(self.turn.wait_while(state, |state| state.syncs_waiting == 0).unwrap());
     }
 
-    /// The last write to a file: after how many things it was done, where it began, and how long it was.
+    /// The last write to a file: after how many things it was done, where it began, and how long it was without the zeros that
+    /// fill its last page.
     pub(crate) fn last_write(&self, file: &str) -> (usize, usize, usize) {
         let state = self.state();
         let mut found = None;
@@ -100,7 +101,8 @@ impl SimDisk {
             if let Op::Write { name, offset, bytes } = op
                 && name == file
             {
-                found = Some((number + 1, *offset, bytes.len()));
+                let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+                found = Some((number + 1, *offset, bytes.len() - zeros));
             }
         }
         found.unwrap()
