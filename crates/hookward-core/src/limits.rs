@@ -1,5 +1,6 @@
 //! Every limit, with its reason. A limit that a configuration may change is a default here and has its largest
-//! value beside it.
+//! value beside it. What bounds the embedded store alone (segments, dead letters, bytes that wait for its writer) is in
+//! `hookward-store`: its `embedded::Options`, and beside the code that keeps it.
 
 use std::time::Duration;
 
@@ -67,7 +68,8 @@ pub const UNVERIFIED_BURST_DEFAULT: u32 = 2_048;
 /// Addresses remembered at once for the unverified budget: about 4 MiB.
 pub const ADDRESSES_MAX: usize = 65_536;
 
-/// Events not yet delivered that the store takes before it answers 503: about 200 bytes of memory each.
+/// Events not yet delivered that the store takes before it answers 503: about 350 bytes of memory each,
+/// bodies aside (measured with a million, all leased).
 pub const QUEUE_DEFAULT: usize = 1_000_000;
 
 /// The entries of a forwarding header that are followed from the right: real chains have two or three proxies.

@@ -2,8 +2,8 @@
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
-use hookward_core::{config, limits};
-use hookward_store::StoreError;
+use hookward_core::{Timestamp, config, limits};
+use hookward_store::{Expired, StoreError};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
@@ -239,9 +239,17 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 /// Forgets what has expired, and notices new certificates.
 async fn keep_house(gateway: Arc<Gateway>, tls: Option<Arc<Tls>>, every: Duration) {
     let mut ticks = interval(every);
+    let mut clock = SteadyClock::default();
     loop {
         ticks.tick().await;
-        match gateway.store.expire(gateway.clock.now()).await {
+        let now = gateway.clock.now();
+        let expired = if clock.trusts(Reading { now, elapsed: gateway.clock.elapsed() }) {
+            gateway.store.expire(now).await
+        } else {
+            tracing::error!(%now, wait_s = STEP_TRUSTED_AFTER.as_secs(), "the clock was put forward; nothing is forgotten by it unless it stays so");
+            Ok(Expired::default())
+        };
+        match expired {
             Ok(expired) if expired.bodies + expired.keys > 0 => {
                 let (bodies, keys, bytes) = (expired.bodies, expired.keys, expired.bytes);
                 tracing::info!(bodies, keys, bytes, "forgot what had expired");
@@ -257,5 +265,100 @@ async fn keep_house(gateway: Arc<Gateway>, tls: Option<Arc<Tls>>, every: Duratio
                 tracing::error!(%error, "certificate not reloaded, the former stays in use");
             }
         }
+    }
+}
+
+/// A clock that is put forward by more than this is not believed at once: what is forgotten by a wrong time is gone.
+const STEP_MAX: Duration = Duration::from_mins(5);
+
+/// A clock that has gone on for so long since it was put forward is right: an operator had the time to correct it.
+const STEP_TRUSTED_AFTER: Duration = Duration::from_hours(1);
+
+/// Both readings of a clock at one moment.
+#[derive(Clone, Copy)]
+struct Reading {
+    now: Timestamp,
+    elapsed: Duration,
+}
+
+impl Reading {
+    /// Whether the wall clock went further since an earlier reading than time did.
+    fn is_ahead_of(self, earlier: Self) -> bool {
+        let passed = self.elapsed.saturating_sub(earlier.elapsed);
+        self.now > earlier.now.saturating_add(passed).saturating_add(STEP_MAX)
+    }
+}
+
+/// Says whether the wall clock is believed.
+#[derive(Default)]
+struct SteadyClock {
+    trusted: Option<Reading>,
+    /// The first reading after it was put forward.
+    put_forward: Option<Reading>,
+}
+
+impl SteadyClock {
+    fn trusts(&mut self, reading: Reading) -> bool {
+        if self.trusted.is_some_and(|trusted| reading.is_ahead_of(trusted)) {
+            let since = match self.put_forward.filter(|since| !reading.is_ahead_of(*since)) {
+                Some(since) => since,
+                None => *self.put_forward.insert(reading),
+            };
+            if reading.elapsed.saturating_sub(since.elapsed) < STEP_TRUSTED_AFTER {
+                return false;
+            }
+        }
+        (self.trusted, self.put_forward) = (Some(reading), None);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reading so many seconds after the start, of a clock that is ahead by so many.
+    fn reading(second: u64, ahead: u64) -> Reading {
+        Reading {
+            now: Timestamp::from_secs(1_000_000 + second + ahead),
+            elapsed: Duration::from_secs(second),
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_put_forward_is_not_believed_until_it_stays_so() {
+        let hour = STEP_TRUSTED_AFTER.as_secs();
+        let mut clock = SteadyClock::default();
+        for (second, ahead, trusted) in [
+            (0, 0, true),
+            (30, 0, true),
+            (60, 299, true),
+            (90, 299 + 301, false),
+            // Corrected: as if nothing had been.
+            (120, 0, true),
+            (150, 86_400, false),
+            (180, 86_400, false),
+            // Put forward again: the wait begins anew.
+            (210, 172_800, false),
+            (150 + hour, 172_800, false),
+            (209 + hour, 172_800, false),
+            (210 + hour, 172_800, true),
+            (240 + hour, 172_800, true),
+            // A clock that was put back forgets less, which does no harm.
+            (270 + hour, 0, true),
+            (300 + hour, 172_800, false),
+        ] {
+            assert_eq!(
+                clock.trusts(reading(second, ahead)),
+                trusted,
+                "{second} s, {ahead} s ahead"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_pause_is_not_a_step() {
+        let mut clock = SteadyClock::default();
+        assert!(clock.trusts(reading(0, 0)) && clock.trusts(reading(86_400 * 30, 0)));
     }
 }

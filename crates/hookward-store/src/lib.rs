@@ -90,6 +90,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Forgets what has expired at `now`: bodies past their time of events that are finished (delivered, archived,
     /// dropped), dead letters past their body's time, and keys past theirs. Never an event that still has to be delivered.
     ///
+    /// `now` is about what is there and finished by then, and about nothing that comes or ends later: a clock that was wrong
+    /// once costs what had to expire by it, and no more.
+    ///
     /// What has expired cannot be seen any more when this returns. A store may give its space back later, and then
     /// reports it with the call that did.
     async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError>;
@@ -354,7 +357,8 @@ pub struct Counts {
     pub dead: u64,
     /// Delivered, archived or dropped, body not yet forgotten (or its space not yet given back).
     pub finished: u64,
-    /// When the oldest pending event was received.
+    /// Since when the event that has been pending for longest is pending: it was received then, or last replayed. A retry
+    /// does not begin anew.
     pub oldest_pending: Option<Timestamp>,
     /// Bytes that the store takes up on its medium.
     pub stored_bytes: u64,

@@ -96,7 +96,7 @@ section! {
         default kind: Choice(&[("embedded", StoreKind::Embedded), ("dynamodb", StoreKind::DynamoDb)]) => StoreKind = StoreKind::Embedded;
         /// The folder of an embedded store. It is made when it is not there.
         default path: PATH => PathBuf = PathBuf::from("hookward-data");
-        /// How many undelivered events are taken before senders are told to come back; each needs about 200 bytes of memory.
+        /// How many undelivered events are taken before senders are told to come back; each needs about 350 bytes of memory.
         default queue_max: Whole(1..=100_000_000) => u32 = QUEUE_DEFAULT;
         /// How large a segment of the log is. Room is given back a segment at a time. The largest `body_max` of a source, and 20 KiB beside it, has to fit.
         default segment: Size(1 << 20..=1 << 30) => u64 = 64 << 20;

@@ -3,23 +3,21 @@
 use std::{
     collections::HashMap,
     fmt,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, ErrorKind},
     ops::Range,
-    os::unix::fs::FileExt,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-#[cfg(target_os = "linux")]
-use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::OpenError;
 
 /// One directory of files.
 ///
 /// What was written survives a power cut once [`sync`](Self::sync) of that file returned, and may or may not before,
-/// in any part and order. [`rename`](Self::rename) and [`remove`](Self::remove) are atomic, and survive once they return.
+/// in any part and order. After a sync that failed it may be read back and yet never survive, whatever is synced later:
+/// only writing it again helps. [`rename`](Self::rename) and [`remove`](Self::remove) are atomic, and survive once they return.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The names and sizes of all files.
     fn files(&self) -> io::Result<Vec<(String, u64)>>;
@@ -46,6 +44,29 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
 }
 
+/// Writes a file as a whole, or not at all: under another name first, durably.
+pub(super) fn write_whole(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = format!("{name}.tmp");
+    let written = remove_if_there(disk, &temporary)
+        .and_then(|()| disk.write(&temporary, 0, bytes))
+        .and_then(|()| disk.sync(&temporary))
+        .and_then(|()| disk.rename(&temporary, name));
+    if written.is_err()
+        && let Err(error) = remove_if_there(disk, &temporary)
+    {
+        tracing::debug!(error = %error, name = temporary, "what was not finished is still there");
+    }
+    written
+}
+
+/// Removes a file that may have gone already.
+pub(super) fn remove_if_there(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    match disk.remove(name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// Zeros written at a stroke.
 const ZEROS_BYTES: usize = 1024 * 1024;
 
@@ -67,14 +88,44 @@ fn zero_in_strokes<D: Disk + ?Sized>(disk: &D, name: &str, from: u64, to: u64) -
 /// The file whose lock says that a process owns the directory.
 const LOCK: &str = "LOCK";
 
+/// Bodies hold what a sender tells the application alone: nobody else on the machine reads them.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// Makes the directory if there is none. One that is there stays as its owner made it.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+            if is_open_to_others(mode) {
+                tracing::warn!(
+                    path = %path.display(),
+                    mode = format!("{mode:o}"),
+                    "others on this machine can read the store's directory: chmod 700 keeps them out"
+                );
+            }
+            Ok(())
+        }
+        made => made,
+    }
+}
+
+const fn is_open_to_others(mode: u32) -> bool {
+    mode & 0o077 != 0
+}
+
 /// Makes the directory if there is none and takes its lock, which lasts until the file is dropped.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Directory { path: path.into(), source };
-    fs::create_dir_all(path).map_err(failed)?;
+    make_directory(path).map_err(failed)?;
     let lock = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
+        .mode(FILE_MODE)
         .open(path.join(LOCK))
         .map_err(failed)?;
     match lock.try_lock() {
@@ -105,8 +156,10 @@ const OPEN_FILES_MAX: usize = 128;
 impl RealDisk {
     /// A directory that exists, and that no other process changes.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let directory = File::open(path)
-            .map_err(|source| OpenError::Directory { path: path.into(), source })?;
+        let failed = |source| OpenError::Directory { path: path.into(), source };
+        let directory = File::open(path).map_err(failed)?;
+        // An earlier process may have ended between a rename and the sync that makes it last.
+        directory.sync_all().map_err(failed)?;
         Ok(Self { path: path.into(), directory, open: Mutex::default() })
     }
 
@@ -128,6 +181,7 @@ impl RealDisk {
                     .write(true)
                     .create(true)
                     .truncate(false)
+                    .mode(FILE_MODE)
                     .open(&path)?;
                 OpenFile { file: Arc::new(made), new: true }
             }
@@ -253,5 +307,17 @@ impl Disk for RealDisk {
         self.opened().remove(name);
         fs::remove_file(self.path.join(name))?;
         self.directory.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_open_to_others_when_any_of_them_may_do_anything() {
+        let open = [0o755, 0o750, 0o701, 0o770, 0o704].map(is_open_to_others);
+        assert_eq!(open, [true; 5]);
+        assert!(!is_open_to_others(0o700));
     }
 }

@@ -4,6 +4,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     io,
     sync::{Arc, PoisonError},
+    thread,
 };
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
     log::{Failure, Keys, Log, Spare},
     segment::SegmentHeader,
     snapshot::{self, SnapshotHead},
+    writer::fail,
 };
 
 /// A snapshot is written when the log has grown by so many times the last one's size.
@@ -31,6 +33,17 @@ pub(crate) fn index_name(number: u32) -> String {
     format!("{number:010}.idx")
 }
 
+/// Sees to it that nobody waits for room from a keeper that has panicked.
+struct PanicWatch<'a>(&'a Log);
+
+impl Drop for PanicWatch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            fail(self.0, io::Error::other("the store's keeper has panicked"));
+        }
+    }
+}
+
 enum Chore {
     Spare(u32),
     Index(u32),
@@ -38,6 +51,7 @@ enum Chore {
 
 /// Does what is to be done until the writer has gone.
 pub(crate) fn run(log: &Log) {
+    let _watch = PanicWatch(log);
     let mut snapshot = SnapshotPace::default();
     while let Some(chore) = next_chore(log) {
         match chore {
@@ -163,7 +177,6 @@ pub(crate) fn write_snapshot(log: &Log) -> io::Result<u64> {
             from_segment: state.segments.last_key_value().map_or(0, |(number, _)| *number),
             generation: state.generation,
             tail: state.durable,
-            expired_at: state.book.expired_at,
         }
     };
     snapshot::write(log.disk.as_ref(), head, |look| look(&log.state().book))

@@ -9,7 +9,7 @@ use hookward_core::{EventKey, Timestamp};
 
 use super::{
     codec::{Put, Reader, len_u32},
-    disk::Disk,
+    disk::{Disk, write_whole},
     segment::ReadError,
 };
 
@@ -40,6 +40,7 @@ const SALTS: [u32; 8] = [
 #[derive(Debug)]
 pub(crate) struct KeyFile {
     pub(crate) name: String,
+    pub(crate) segment: u32,
     pub(crate) count: usize,
     pub(crate) terms: Terms,
     /// What its writer put beside the entries.
@@ -120,12 +121,10 @@ impl KeyFile {
             }
         }
 
-        let temporary = format!("{name}.tmp");
-        disk.write(&temporary, 0, &bytes)?;
-        disk.sync(&temporary)?;
-        disk.rename(&temporary, name)?;
+        write_whole(disk, name, &bytes)?;
         Ok(Self {
             name: name.to_owned(),
+            segment,
             count: sorted.len(),
             terms,
             extra: extra.into(),
@@ -266,6 +265,7 @@ impl Head {
         reader.bytes(HEADER_BYTES)?;
         Some(KeyFile {
             name: name.to_owned(),
+            segment: self.segment,
             count: self.count,
             terms: self.terms,
             extra: reader.bytes(self.extra_len)?.into(),

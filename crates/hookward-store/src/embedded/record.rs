@@ -26,6 +26,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Behind all events of a segment, and before all of the next one.
+    pub(crate) const fn last_of(segment: u32) -> Self {
+        Self { segment, offset: u32::MAX }
+    }
+
     pub(crate) const fn as_u64(self) -> u64 {
         ((self.segment as u64) << 32) | self.offset as u64
     }

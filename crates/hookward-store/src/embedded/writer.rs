@@ -65,8 +65,6 @@ impl Writer {
                 break;
             }
         }
-        log.state().drained = true;
-        log.chores.notify_all();
     }
 
     /// What is to be written next, once it is time. `None` when the store is closed and all is written.
@@ -238,7 +236,7 @@ fn applied(log: &Log, mut group: Vec<Submission>, durable: Place) {
     drop(followers);
 }
 
-/// Sees to it that nobody waits for a writer that has panicked.
+/// Sees to it that nobody waits for a writer that has gone, the keeper included, and no caller for one that has panicked.
 struct PanicWatch<'a>(&'a Log);
 
 impl Drop for PanicWatch<'_> {
@@ -246,11 +244,13 @@ impl Drop for PanicWatch<'_> {
         if thread::panicking() {
             fail(self.0, io::Error::other("the log's writer has panicked"));
         }
+        self.0.state().drained = true;
+        self.0.chores.notify_all();
     }
 }
 
 /// The medium failed: nothing is acknowledged any more.
-fn fail(log: &Log, error: io::Error) {
+pub(crate) fn fail(log: &Log, error: io::Error) {
     fail_group(log, Vec::new(), error);
 }
 
@@ -258,7 +258,7 @@ fn fail_group(log: &Log, group: Vec<Submission>, error: io::Error) {
     let mut state = log.state();
     let failure = match state.failure.take() {
         Some(first @ Failure::Disk(_)) => first,
-        Some(Failure::Damaged(_)) | None => Failure::Disk(Arc::new(error)),
+        Some(Failure::Damaged(..)) | None => Failure::Disk(Arc::new(error)),
     };
     state.failure = Some(failure.clone());
     let queue = state.take_queue();
