@@ -1,7 +1,7 @@
 //! An immutable file of sorted keys: which keys a segment holds, and where.
 //!
 //! Its filter and its fences (the first key of each page) stay in memory, so that a key that is not in it costs no
-//! read but once in two hundred times, and one that is in it costs one page.
+//! read but once in a thousand times, and one that is in it costs one page.
 
 use std::io;
 
@@ -18,8 +18,9 @@ const HEADER_BYTES: usize = 64;
 const KEY_BYTES: usize = 16;
 const PAGE_BYTES: usize = 4096;
 
-/// Bits of the filter for each key: about one false hit in two hundred.
-const FILTER_BITS: usize = 12;
+/// Bits of the filter for each key: about one false hit in a thousand. Each is a read on another thread, and every segment
+/// that is kept is asked.
+const FILTER_BITS: usize = 17;
 
 /// A filter's keys set eight bits in a block of so many bytes (a split-block Bloom filter).
 const BLOCK_BYTES: usize = 32;
