@@ -12,7 +12,10 @@ use std::{
 use http::{HeaderName, header::FORWARDED};
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::request::{Head, Single};
+use crate::{
+    limits,
+    request::{Head, Single},
+};
 
 /// The address of the client that sent a request over a connection from `peer`, canonical.
 ///
@@ -23,7 +26,7 @@ use crate::request::{Head, Single};
 ///
 /// Where the chain breaks off, the last trusted hop stands in for the client: when the header is absent,
 /// an entry is not an address (`unknown`, `_hidden`, junk, an IPv6 zone), a single-value header is
-/// repeated or holds a list, or [`HOPS_MAX`] entries led nowhere. So the result is always the address of
+/// repeated or holds a list, or [`limits::HOPS_MAX`] entries led nowhere. So the result is always the address of
 /// a machine that is really on the path, and never one that a stranger chose.
 pub fn client_address(peer: IpAddr, head: &Head<'_>, proxies: &TrustedProxies) -> IpAddr {
     let peer = canonical(peer);
@@ -50,16 +53,13 @@ pub fn client_address(peer: IpAddr, head: &Head<'_>, proxies: &TrustedProxies) -
     }
 }
 
-/// How many entries of a header [`client_address`] looks at. Real chains have two or three.
-pub const HOPS_MAX: usize = 32;
-
 fn walk<'a>(
     peer: IpAddr,
     entries: impl Iterator<Item = (&'a [u8], Option<IpAddr>)>,
     trusted: &Cidrs,
 ) -> IpAddr {
     let mut last = peer;
-    for (entry, address) in entries.take(HOPS_MAX) {
+    for (entry, address) in entries.take(limits::HOPS_MAX) {
         match address {
             Some(address) if trusted.contains(address) => last = address,
             Some(address) => return address,
@@ -72,7 +72,7 @@ fn walk<'a>(
 }
 
 /// The proxies that are believed, and the header that they are believed in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedProxies {
     cidrs: Cidrs,
     header: ForwardedHeader,
@@ -576,8 +576,8 @@ mod tests {
             entries.extend(std::iter::repeat_n("10.2.3.4", count));
             entries.join(",")
         };
-        check("x-forwarded-for", &[&hops(HOPS_MAX - 1)], "54.187.174.169");
-        check("x-forwarded-for", &[&hops(HOPS_MAX)], "10.2.3.4");
+        check("x-forwarded-for", &[&hops(limits::HOPS_MAX - 1)], "54.187.174.169");
+        check("x-forwarded-for", &[&hops(limits::HOPS_MAX)], "10.2.3.4");
         check("x-forwarded-for", &[&hops(1_000)], "10.2.3.4");
         check("x-forwarded-for", &[&format!("54.187.174.169{}", ",".repeat(60_000))], "10.0.0.1");
         check("x-forwarded-for", &["10.2.3.4"; 1_000], "10.2.3.4");

@@ -28,6 +28,7 @@ mod file;
 mod kind;
 mod reference;
 mod resolve;
+mod restart;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -313,6 +314,10 @@ pub struct DestinationConfig {
     pub circuit: Circuit,
     /// Where it is written, for what is found later.
     pub place: Place,
+    /// Where its secret is written, for what is found when it is followed.
+    pub secret_place: Place,
+    /// Where its previous secret is written.
+    pub previous_secret_place: Option<Place>,
 }
 
 /// Without the URL's query, in which people put tokens.
@@ -328,6 +333,8 @@ impl fmt::Debug for DestinationConfig {
             retry,
             circuit,
             place,
+            secret_place: _,
+            previous_secret_place: _,
         } = self;
         let whole = url.to_string();
         let shown = whole.split_once('?').map_or(&*whole, |(before, _)| before);

@@ -1,6 +1,6 @@
 //! An admitted webhook: verified, identified, and fit to be kept.
 
-use std::{fmt, ops::Deref, str::FromStr};
+use std::{fmt, ops::Deref, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,13 +10,13 @@ use crate::{SourceName, Timestamp};
 /// [`Verified::admit`](crate::source::Verified::admit)) can make one, so whoever holds one holds proof
 /// that its bytes were verified.
 ///
-/// Reads like its [`EventParts`].
+/// Reads like its [`EventParts`], and is cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Event(EventParts);
+pub struct Event(Arc<EventParts>);
 
 impl Event {
     pub(crate) fn new(parts: EventParts) -> Self {
-        Self(parts)
+        Self(Arc::new(parts))
     }
 
     /// The same bytes under a key of their own, quarantined because another event holds their id.
@@ -24,14 +24,20 @@ impl Event {
     /// Same id with other content is never merged and never dropped: the second one is kept where a
     /// person sees it. Its key comes from id *and* content, so that repeating it is a plain duplicate.
     #[must_use]
-    pub fn into_conflict(mut self) -> Self {
-        self.0.key = EventKey::for_conflict(self.0.key, self.0.content);
-        self.0.intake = Intake::Quarantine(Quarantine::IdConflict);
-        self
+    pub fn into_conflict(self) -> Self {
+        let mut parts = self.into_parts();
+        parts.key = EventKey::for_conflict(parts.key, parts.content);
+        parts.intake = Intake::Quarantine(Quarantine::IdConflict);
+        Self::new(parts)
     }
 
-    /// The parts, for a store to encode.
+    /// The parts, to be changed.
     pub fn into_parts(self) -> EventParts {
+        Arc::unwrap_or_clone(self.0)
+    }
+
+    /// The parts, for a store to encode and keep at hand.
+    pub fn into_shared(self) -> Arc<EventParts> {
         self.0
     }
 }

@@ -212,6 +212,14 @@ impl Pointer {
         Ok(Self { text: text.into(), keys })
     }
 
+    /// The one key that it leads through: a field right below the top.
+    pub(crate) fn only_key(&self) -> Option<&str> {
+        match &self.keys[..] {
+            [key] => Some(key),
+            _ => None,
+        }
+    }
+
     /// The text form, as it was given.
     pub fn as_str(&self) -> &str {
         &self.text

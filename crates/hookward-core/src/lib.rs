@@ -10,6 +10,7 @@
 pub mod address;
 pub mod config;
 pub mod event;
+mod form;
 pub mod identity;
 pub mod json;
 pub mod limits;

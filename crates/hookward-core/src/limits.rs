@@ -1,5 +1,6 @@
 //! Every limit, with its reason. A limit that a configuration may change is a default here and has its largest
-//! value beside it.
+//! value beside it. What bounds the embedded store alone (segments, dead letters, bytes that wait for its writer) is in
+//! `hookward-store`: its `embedded::Options`, and beside the code that keeps it.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ pub const CONNECTIONS_DEFAULT: usize = 10_000;
 /// Connections at once from one address (IPv6: one /64): a sender's proxy pool, not a flood.
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 1_024;
 
-/// Requests at once whose body is being read or verified: bounds what unverified senders can make us hold.
+/// Requests at once whose body did not come with the head and is being read: bounds what unverified senders can make us hold.
 pub const UNVERIFIED_IN_FLIGHT_DEFAULT: usize = 2_048;
 
 /// Bytes at once in bodies that are being read and are not verified yet.
@@ -67,11 +68,32 @@ pub const UNVERIFIED_BURST_DEFAULT: u32 = 2_048;
 /// Addresses remembered at once for the unverified budget: about 4 MiB.
 pub const ADDRESSES_MAX: usize = 65_536;
 
-/// Events not yet delivered that the store takes before it answers 503: about 200 bytes of memory each.
+/// Events not yet delivered that the store takes before it answers 503: about 350 bytes of memory each,
+/// bodies aside (measured with a million, all leased).
 pub const QUEUE_DEFAULT: usize = 1_000_000;
+
+/// The entries of a forwarding header that are followed from the right: real chains have two or three proxies.
+pub const HOPS_MAX: usize = 32;
+
+/// Lines about refusals that a source may log a second, in the long run: enough to see what is going on, and about 100 MB
+/// a day of a flood.
+pub const REFUSALS_LOGGED_PER_SECOND: u32 = 5;
+
+/// Lines about refusals that a source may log at a stroke: a deployment with a wrong secret shows whole.
+pub const REFUSALS_LOGGED_BURST: u32 = 20;
 
 /// HTTP/2 streams at once on one connection: enough for a sender's burst, bounded for a flood.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// Streams that a client of HTTP/2 opens and resets, or makes us reset, before it is told to go away: the protocol's
+/// cheapest floods.
+pub const HTTP2_RESETS_MAX: usize = 64;
+
+/// How long a client may take none of an answer: it fits into the socket's buffer, unless nobody reads.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The share of what unverified requests may hold at once that those of one address may: eight addresses fill it.
+pub const IN_FLIGHT_SHARE_OF_ADDRESS: usize = 8;
 
 /// How long a store may take to make an event durable before the sender is told to try again: below Slack's 3 s.
 pub const APPEND_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -106,6 +128,17 @@ pub const RETRY_LONGEST: Duration = Duration::from_hours(4);
 /// No destination can put a retry off for longer by `Retry-After`.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
+/// How much longer than an attempt its lease is: for what the store takes to settle it, many times over.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(15);
+
+/// How long an unused connection to a destination is kept: below the 5 s after which uvicorn, the shortest of the usual
+/// servers, closes it, so that no delivery runs into a connection that is being closed.
+pub const DELIVERY_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long the rest of a destination's answer is waited for, once its status is known: the status has decided, and all
+/// that is to be gained is a connection to use again.
+pub const DELIVERY_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How much of a destination's answer is read before the connection is given up, in bytes: answers are not used.
 pub const DELIVERY_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -119,3 +152,21 @@ pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(10);
 
 /// The cap on a shared store's write units a second: what a new on-demand table takes at once.
 pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;
+
+/// How often expired events are forgotten and the certificate's files looked at: retention counts in hours, and a renewed
+/// certificate comes days before the former one ends.
+pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a stopping gateway waits for its store to close, once all else has ended or was cut off: a snapshot of a
+/// million events takes below 2 s, and a store that is not closed loses nothing but the time it takes to read it again.
+pub const STORE_CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an operator's request may take: a list over a large store reads from disk.
+pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most events on a page of the admin API: about 1 MiB of JSON.
+pub const ADMIN_PAGE_MAX: usize = 1_000;
+
+/// What a stored event takes beside its body, in bytes, at most: the headers that are kept came in a head of
+/// [`HEAD_BYTES_MAX`], names and labels are short, and a record's own fields take some hundreds.
+pub const EVENT_OVERHEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + 4 * 1024;

@@ -174,7 +174,7 @@ pub static PROVIDERS: &[Provider] = &[
         retries: "3 times in about an hour",
         secret: "the app's signing secret",
         docs: "https://docs.slack.dev/authentication/verifying-requests-from-slack",
-        note: "Slash commands and interactions are forms: they are told apart by their content.",
+        note: "Slash commands and interactions are forms: they are told apart by their content, and held to `expect` and `types` by their fields. Give them a source of their own where events have a schema.",
     },
 ];
 

@@ -356,6 +356,11 @@ impl Scheme {
         Err(Refusal::WrongSignature)
     }
 
+    /// Whether every one of its keys can sign, and not only verify.
+    pub fn can_sign(&self) -> bool {
+        self.keys.iter().all(|(key, _)| key.can_sign())
+    }
+
     /// Signs as a sender would: the headers that go with this body. For samples and tests; `None` when the
     /// scheme's keys can verify and not sign.
     pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> Option<Vec<(HeaderName, String)>> {
@@ -410,6 +415,9 @@ pub enum SchemeError {
         /// Why.
         reason: WeakSecret,
     },
+    /// A secret that can only verify, where one is needed to sign.
+    #[error("it can verify and not sign: whpk_ is a public key, whsk_ and whsec_ sign")]
+    CannotSign,
 }
 
 impl Candidate {

@@ -14,6 +14,7 @@ use crate::{
     ContentDigest, Event, EventKey, EventParts, Head, Intake, Quarantine, Refusal, Request,
     Timestamp,
     address::Cidrs,
+    form,
     identity::{Identity, IdentityRule},
     json::{self, Pointer, Pointers, Scalar, TopLevel},
     limits,
@@ -59,7 +60,8 @@ pub struct SourceRules {
     pub schemas: Schemas,
     /// Fields that must have these values, such as `/livemode` = `true`; otherwise the event is quarantined.
     pub expect: Vec<(Pointer, Expected)>,
-    /// Whether forms (`application/x-www-form-urlencoded`) are taken beside JSON.
+    /// Whether forms (`application/x-www-form-urlencoded`) are taken beside JSON. They are held to types and expected
+    /// values by their fields, and match no schema.
     pub forms: bool,
     /// The challenge that is answered and not stored.
     pub challenge: Option<ChallengeRule>,
@@ -155,6 +157,15 @@ impl Expected {
                 | Scalar::Null
                 | Scalar::Container,
             ) => false,
+        }
+    }
+
+    /// The same for a form's field, in which everything is text.
+    fn is_written(&self, found: &str) -> bool {
+        match self {
+            Self::Text(expected) => **expected == *found,
+            Self::Integer(expected) => *found == *expected.to_string(),
+            Self::Bool(expected) => *found == *expected.to_string(),
         }
     }
 }
@@ -396,7 +407,9 @@ impl Verified<'_> {
             IdentityRule::Body(_) | IdentityRule::Content => None,
         };
         if self.screened.format == BodyFormat::Form {
-            let mut reading = by_content(header_type, None);
+            let event_type = header_type.or_else(|| self.form_type());
+            let quarantine = self.form_quarantine(event_type.as_deref());
+            let mut reading = by_content(event_type, quarantine);
             if let Some(id) = signed_id {
                 reading.key = Identity::Text(id).key(name);
                 reading.id = Some(label(id));
@@ -455,6 +468,30 @@ impl Verified<'_> {
         Ok(Reading { key: identity.key(name), id, event_type, quarantine })
     }
 
+    /// A form's field at this place: a form has one level.
+    fn form_field(&self, pointer: &Pointer) -> Option<String> {
+        form::field(&self.request.body, pointer.only_key()?)
+    }
+
+    fn form_type(&self) -> Option<Box<str>> {
+        match &self.source.rules.event_type {
+            EventTypeRule::Body(pointer) => self.form_field(pointer).as_deref().map(label),
+            EventTypeRule::Header(_) | EventTypeRule::None => None,
+        }
+    }
+
+    /// A form is held to the same as JSON; what it has no place for, it does not have. No form matches a schema.
+    fn form_quarantine(&self, event_type: Option<&str>) -> Option<Quarantine> {
+        let as_expected = self.source.rules.expect.iter().all(|(pointer, expected)| {
+            self.form_field(pointer).is_some_and(|found| expected.is_written(&found))
+        });
+        if !as_expected {
+            return Some(Quarantine::UnexpectedValue);
+        }
+        let schema = self.schema_of(event_type);
+        self.unknown_type(event_type).or_else(|| schema.map(|_| Quarantine::SchemaViolation))
+    }
+
     fn unknown_type(&self, event_type: Option<&str>) -> Option<Quarantine> {
         let rules = &self.source.rules;
         let known = match (&rules.types, event_type) {
@@ -466,10 +503,14 @@ impl Verified<'_> {
     }
 
     fn schema_violation(&self, event_type: Option<&str>) -> Option<Quarantine> {
-        let schemas = &self.source.rules.schemas;
-        let schema =
-            event_type.and_then(|it| schemas.by_type.get(it)).or(schemas.fallback.as_ref())?;
+        let schema = self.schema_of(event_type)?;
         schema.check(&self.request.body).is_err().then_some(Quarantine::SchemaViolation)
+    }
+
+    fn schema_of(&self, event_type: Option<&str>) -> Option<&Schema> {
+        let schemas = &self.source.rules.schemas;
+        let own = event_type.and_then(|it| schemas.by_type.get(it));
+        own.or(schemas.fallback.as_ref()).map(AsRef::as_ref)
     }
 
     fn sender_id(&self, id: Option<Box<str>>) -> Option<Box<str>> {

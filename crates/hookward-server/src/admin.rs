@@ -3,7 +3,7 @@
 //! `/healthz` and `/readyz` answer anyone who reaches the listener and tell nothing but yes or no; everything else asks
 //! for the bearer token. Bodies are shown only when asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -13,7 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use hookward_core::secret::{Secret, WeakSecret};
+use hookward_core::{
+    limits,
+    secret::{Secret, WeakSecret},
+};
 use hookward_store::StoreError;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -21,6 +24,7 @@ use tokio::{net::TcpListener, time::timeout};
 
 use crate::gateway::Gateway;
 
+pub mod audit;
 mod dead;
 mod events;
 mod health;
@@ -42,14 +46,18 @@ impl AdminToken {
     }
 }
 
+/// Compared in constant time.
+impl PartialEq for AdminToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
 impl std::fmt::Debug for AdminToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AdminToken(***)")
     }
 }
-
-/// How long an operator's request may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves the admin API until the task is aborted.
 pub(crate) async fn run(gateway: Arc<Gateway>, listener: TcpListener, token: AdminToken) {
@@ -90,7 +98,7 @@ async fn authorise(State(token): State<AdminToken>, request: Request, next: Next
 }
 
 async fn bounded(request: Request, next: Next) -> Response {
-    let mut response = match timeout(TIMEOUT, next.run(request)).await {
+    let mut response = match timeout(limits::ADMIN_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => AdminError::TooSlow.into_response(),
     };

@@ -1,10 +1,16 @@
 //! Reading a body: bounded in bytes and in time, whatever its sender says and does.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
 use hyper::body::Body;
+
+use crate::in_flight::{Holding, NoRoom};
 
 /// Why a body could not be read.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,44 +18,66 @@ pub(crate) enum BodyError {
     TooLarge,
     TooSlow,
     Broken,
+    NoRoom,
 }
 
-/// Reads the whole body. The deadline is absolute: a sender that drips one byte at a time does not move it.
+impl From<NoRoom> for BodyError {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
+/// Reads the whole body. The deadline is absolute: a sender that drips one byte at a time does not move it. A body that
+/// did not come with its head takes a place in `holding`, and room for what has come of it.
 pub(crate) async fn read<B>(
     body: B,
     bytes_max: usize,
     timeout: Duration,
+    holding: &mut Holding<'_>,
 ) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes>,
 {
-    tokio::time::timeout(timeout, collect(body, bytes_max)).await.unwrap_or(Err(BodyError::TooSlow))
+    let mut body = pin!(body);
+    let mut read = BytesMut::new();
+    // Nearly all webhooks are there at once, and need neither a place nor a timer.
+    let at_once = poll_fn(|context| {
+        Poll::Ready(poll_to_end(body.as_mut(), bytes_max, &mut read, &mut |_| Ok(()), context))
+    });
+    match at_once.await {
+        Poll::Ready(Ok(())) => return Ok(read.freeze()),
+        Poll::Ready(Err(error)) => return Err(error),
+        Poll::Pending => holding.begin(read.len())?,
+    }
+    let rest = poll_fn(|context| {
+        poll_to_end(body.as_mut(), bytes_max, &mut read, &mut |bytes| holding.grow(bytes), context)
+    });
+    tokio::time::timeout(timeout, rest).await.unwrap_or(Err(BodyError::TooSlow))?;
+    Ok(read.freeze())
 }
 
-async fn collect<B>(body: B, bytes_max: usize) -> Result<Bytes, BodyError>
+/// What comes is copied, each byte once while the body is short: a body is kept for long, and must not keep the buffer of its
+/// connection, which is many times as large.
+fn poll_to_end<B>(
+    mut body: Pin<&mut B>,
+    bytes_max: usize,
+    read: &mut BytesMut,
+    grow: &mut impl FnMut(usize) -> Result<(), NoRoom>,
+    context: &mut Context<'_>,
+) -> Poll<Result<(), BodyError>>
 where
     B: Body<Data = Bytes>,
 {
-    let mut body = pin!(body);
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = ready!(body.as_mut().poll_frame(context)) {
         // Trailers are not looked at: nothing in them is signed.
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > bytes_max {
-            return Err(BodyError::TooLarge);
+        if read.len() + data.len() > bytes_max {
+            return Poll::Ready(Err(BodyError::TooLarge));
         }
-        // Nearly all webhooks come in one piece: handed on as it is, without a copy.
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
-        }
+        grow(data.len())?;
+        read.extend_from_slice(&data);
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Poll::Ready(Ok(()))
 }
 
 #[cfg(test)]
@@ -60,12 +88,23 @@ mod tests {
         task::{Context, Poll},
     };
 
+    use hookward_core::config;
     use http_body_util::Full;
     use hyper::body::Frame;
 
     use super::*;
+    use crate::in_flight::InFlight;
 
     const LONG: Duration = Duration::from_hours(1);
+
+    async fn read<B>(body: B, bytes_max: usize, timeout: Duration) -> Result<Bytes, BodyError>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let in_flight = InFlight::new(&config::Limits::default());
+        let mut holding = in_flight.request([192, 0, 2, 1].into(), bytes_max);
+        super::read(body, bytes_max, timeout, &mut holding).await
+    }
 
     /// A body that comes in these pieces, and then ends or keeps its reader waiting.
     struct Pieces {

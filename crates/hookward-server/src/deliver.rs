@@ -8,7 +8,7 @@ use std::{
 };
 
 use hookward_core::{
-    Timestamp,
+    Timestamp, limits,
     retry::{GiveUp, Next},
 };
 use hookward_store::{Attempt, Leased, Outcome, StoreError};
@@ -19,10 +19,8 @@ use crate::{
     destination::Delivery,
     gateway::{Gateway, Lane},
     metrics::{DeliveryOutcome, DestinationMetrics},
+    slots::Slot,
 };
-
-/// How much longer than an attempt its lease is: for what the store takes to settle it.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
 
 /// How long a lane waits at most before it looks again: a wake-up that got lost (a sender that hung up while its
 /// event was being stored) costs no more than this.
@@ -35,10 +33,12 @@ pub(crate) async fn run(gateway: Arc<Gateway>, lane: Lane, mut stop: watch::Rece
     while !*stop.borrow_and_update() {
         let wait = match lease(&gateway, &lane).await {
             Ok(Leases::Some(leased)) => {
-                for leased in leased {
+                for (leased, slot) in leased {
                     let (gateway, lane, metrics) =
                         (Arc::clone(&gateway), lane.clone(), metrics.clone());
-                    attempts.spawn(async move { attempt(&gateway, &lane, &metrics, leased).await });
+                    attempts.spawn(async move {
+                        attempt(&gateway, &lane, &metrics, leased, slot).await;
+                    });
                 }
                 while attempts.try_join_next().is_some() {}
                 continue;
@@ -57,11 +57,14 @@ pub(crate) async fn run(gateway: Arc<Gateway>, lane: Lane, mut stop: watch::Rece
             _ = stop.changed() => {}
         }
     }
-    while attempts.join_next().await.is_some() {}
+    while attempts.join_next().await.is_some() {
+        // The lane that took over after a reload may have waited for the slot.
+        lane.wake.notify_one();
+    }
 }
 
 enum Leases {
-    Some(Vec<Leased>),
+    Some(Vec<(Leased, Slot)>),
     None { wait: Duration },
 }
 
@@ -70,20 +73,21 @@ async fn lease(gateway: &Gateway, lane: &Lane) -> Result<Leases, StoreError> {
     let destination = &lane.destination;
     let elapsed = gateway.clock.elapsed();
     let gate = destination.circuit.lock().unwrap_or_else(PoisonError::into_inner).gate(elapsed);
-    let free = destination.slots.available_permits();
-    let limit = match gate {
-        Gate::Through => free,
-        Gate::One => free.min(1),
+    let wanted = match gate {
+        Gate::Through => usize::MAX,
+        Gate::One => 1,
         Gate::Not { until } => {
             return Ok(Leases::None { wait: until.saturating_sub(elapsed).min(IDLE) });
         }
     };
-    if limit == 0 {
+    // Taken before the lease is: after a reload the former lane may be at the same.
+    let slots = destination.slots.take(wanted, destination.config().concurrency);
+    if slots.held() == 0 {
         return Ok(Leases::None { wait: IDLE });
     }
     let now = gateway.clock.now();
-    let until = now.saturating_add(destination.config().timeout + LEASE_MARGIN);
-    let work = gateway.store.lease(&lane.sources, now, until, limit).await?;
+    let until = now.saturating_add(destination.config().timeout + limits::LEASE_MARGIN);
+    let work = gateway.store.lease(&lane.sources, now, until, slots.held()).await?;
     if work.leased.is_empty() {
         let wait =
             work.next_due.map_or(IDLE, |due| due.since(now)).clamp(Duration::from_millis(1), IDLE);
@@ -93,24 +97,24 @@ async fn lease(gateway: &Gateway, lane: &Lane) -> Result<Leases, StoreError> {
         let mut circuit = destination.circuit.lock().unwrap_or_else(PoisonError::into_inner);
         *circuit = circuit.probing(&destination.circuit_rules(), elapsed);
     }
-    // The slots are free: only this lane takes them, and it has waited for none in between.
-    for _ in &work.leased {
-        if let Ok(permit) = destination.slots.try_acquire() {
-            permit.forget();
-        }
-    }
-    Ok(Leases::Some(work.leased))
+    Ok(Leases::Some(work.leased.into_iter().zip(slots).collect()))
 }
 
 /// One attempt, under a lease and a slot.
-async fn attempt(gateway: &Gateway, lane: &Lane, metrics: &DestinationMetrics, leased: Leased) {
+async fn attempt(
+    gateway: &Gateway,
+    lane: &Lane,
+    metrics: &DestinationMetrics,
+    leased: Leased,
+    slot: Slot,
+) {
     let destination = &lane.destination;
     let number = leased.attempts.saturating_add(1);
     let delivery = Delivery { event: &leased.event, attempt: number, replays: leased.replays };
 
     let started = gateway.clock.elapsed();
     let posted = destination.post(&delivery, gateway.clock.now()).await;
-    destination.slots.add_permits(1);
+    drop(slot);
     let elapsed = gateway.clock.elapsed();
     let took = elapsed.saturating_sub(started);
 

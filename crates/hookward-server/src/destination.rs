@@ -4,11 +4,15 @@ use std::{
     fmt, io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
+use crate::{
+    circuit::{Circuit, CircuitRules},
+    slots::Slots,
+};
 use bytes::Bytes;
 use hookward_core::{
     EventParts, Timestamp, address,
@@ -32,9 +36,6 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::sync::Semaphore;
-
-use crate::circuit::{Circuit, CircuitRules};
 
 /// An HTTP destination, ready to be delivered to.
 pub struct Destination {
@@ -42,19 +43,14 @@ pub struct Destination {
     /// The current secret, and the one before it while the application moves over.
     signers: Vec<Scheme>,
     client: Client<HttpsConnector<HttpConnector<Guarded>>, Full<Bytes>>,
-    pub(crate) slots: Semaphore,
+    pub(crate) slots: Arc<Slots>,
     pub(crate) circuit: Mutex<Circuit>,
 }
 
 impl Destination {
     /// Makes a destination of its configuration and its signing secrets, the current one first.
     pub fn new(config: DestinationConfig, secrets: Vec<Secret>) -> Result<Self, SchemeError> {
-        let signers = secrets
-            .into_iter()
-            .map(|secret| {
-                Scheme::new(standard_webhooks::rules(), vec![(secret, Validity::default())])
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let signers = secrets.into_iter().map(signer).collect::<Result<Vec<_>, _>>()?;
         if signers.is_empty() {
             return Err(SchemeError::NoSecret);
         }
@@ -69,16 +65,10 @@ impl Destination {
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_idle_timeout(limits::DELIVERY_IDLE_TIMEOUT)
             .pool_max_idle_per_host(config.concurrency)
             .build(connector);
-        Ok(Self {
-            slots: Semaphore::new(config.concurrency),
-            circuit: Mutex::default(),
-            config,
-            signers,
-            client,
-        })
+        Ok(Self { slots: Arc::default(), circuit: Mutex::default(), config, signers, client })
     }
 
     /// Its name.
@@ -95,8 +85,16 @@ impl Destination {
         *self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_circuit(&self, circuit: Circuit) {
-        *self.circuit.lock().unwrap_or_else(PoisonError::into_inner) = circuit;
+    /// Takes over from a destination of the same name. What is still on its way counts, unless it is on its way to another
+    /// machine; the circuit stays as it is, unless it is about another endpoint.
+    pub(crate) fn succeed(&mut self, former: &Self) {
+        let (new, old) = (&self.config.url, &former.config.url);
+        if new.authority() == old.authority() {
+            self.slots = Arc::clone(&former.slots);
+        }
+        if new == old {
+            self.circuit = Mutex::new(former.circuit());
+        }
     }
 
     pub(crate) fn circuit_rules(&self) -> CircuitRules {
@@ -121,7 +119,7 @@ impl Destination {
                 // Read what is left, within reason, so that the connection can be used again.
                 let rest =
                     Limited::new(answer.into_body(), limits::DELIVERY_ANSWER_BYTES_MAX).collect();
-                let read = tokio::time::timeout(ANSWER_BODY_TIMEOUT, rest).await;
+                let read = tokio::time::timeout(limits::DELIVERY_ANSWER_TIMEOUT, rest).await;
                 let cut = if matches!(read, Ok(Ok(_))) {
                     ""
                 } else {
@@ -179,6 +177,13 @@ impl Destination {
     }
 }
 
+/// What signs deliveries with this secret. Refuses weak secrets, and those that can only verify: deliveries would go out
+/// unsigned.
+pub fn signer(secret: Secret) -> Result<Scheme, SchemeError> {
+    let scheme = Scheme::new(standard_webhooks::rules(), vec![(secret, Validity::default())])?;
+    if scheme.can_sign() { Ok(scheme) } else { Err(SchemeError::CannotSign) }
+}
+
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Destination").field("name", self.name()).finish_non_exhaustive()
@@ -200,13 +205,6 @@ pub const EVENT_KEY: &str = "hookward-event-key";
 pub const RECEIVED_AT: &str = "hookward-received-at";
 /// Which attempt this is, from 1.
 pub const ATTEMPT: &str = "hookward-attempt";
-
-/// How long an unused connection to a destination is kept: below the 5 s after which uvicorn, the shortest of the usual
-/// servers, closes it, so that no delivery runs into a connection that is being closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// How long the rest of an answer is waited for.
-const ANSWER_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One attempt to make.
 pub(crate) struct Delivery<'e> {

@@ -21,11 +21,12 @@ use hookward_core::{
     source::DestinationName,
 };
 use hookward_store::Store;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
     destination::Destination,
+    in_flight::InFlight,
     metrics::{Metrics, SourceMetrics},
 };
 
@@ -44,8 +45,7 @@ pub struct Gateway {
     pub(crate) limits: config::Limits,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) unverified: UnverifiedBudgets,
-    pub(crate) in_flight: Semaphore,
-    pub(crate) in_flight_bytes: Semaphore,
+    pub(crate) in_flight: InFlight,
     pub(crate) unknown_source: SourceMetrics,
     stopping: AtomicBool,
 }
@@ -63,8 +63,7 @@ impl Gateway {
         Arc::new(Self {
             routes: ArcSwap::from_pointee(routes.build(&metrics, None)),
             unverified: UnverifiedBudgets::new(limits.unverified),
-            in_flight: Semaphore::new(limits.unverified_in_flight),
-            in_flight_bytes: Semaphore::new(limits.unverified_bytes.min(Semaphore::MAX_PERMITS)),
+            in_flight: InFlight::new(&limits),
             unknown_source: metrics.source(""),
             stopping: AtomicBool::new(false),
             store,
@@ -104,21 +103,19 @@ impl RoutesBuilder {
         Self { sources, destinations }
     }
 
-    /// A source that was there before under the same name keeps the state of its budget, and a destination its circuit,
-    /// unless it is elsewhere now.
+    /// A source that was there before under the same name keeps the state of its budget, and a destination its slots
+    /// and its circuit, unless it is elsewhere now.
     pub(crate) fn build(self, metrics: &Metrics, before: Option<&Routes>) -> Routes {
         let mut lanes: BTreeMap<DestinationName, Lane> = self
             .destinations
             .into_iter()
-            .map(|destination| {
+            .map(|mut destination| {
                 let name = destination.name().clone();
                 let former = before.and_then(|routes| routes.lanes.get(&name));
-                let circuit = former
-                    .filter(|lane| lane.destination.config().url == destination.config().url)
-                    .map(|lane| lane.destination.circuit())
-                    .unwrap_or_default();
-                destination.set_circuit(circuit);
-                metrics.destination(name.as_str()).circuit(circuit.is_open());
+                if let Some(former) = former {
+                    destination.succeed(&former.destination);
+                }
+                metrics.destination(name.as_str()).circuit(destination.circuit().is_open());
                 let wake = former.map(|lane| Arc::clone(&lane.wake));
                 let lane = Lane {
                     destination: Arc::new(destination),
@@ -193,8 +190,8 @@ pub(crate) struct Lane {
 
 /// The lines about refusals that a source may log, in the long run and at a stroke.
 pub(crate) static LOG_BUDGET: LazyLock<Budget> = LazyLock::new(|| Budget {
-    rate: "5/s".parse().expect("a constant rate"),
-    burst: NonZeroU32::new(20).expect("not zero"),
+    rate: format!("{}/s", limits::REFUSALS_LOGGED_PER_SECOND).parse().expect("a constant rate"),
+    burst: NonZeroU32::new(limits::REFUSALS_LOGGED_BURST).expect("not zero"),
 });
 
 /// The budgets of addresses for what is not verified, behind a lock for each part of them.

@@ -13,12 +13,16 @@ pub mod deliver;
 pub mod destination;
 mod framing;
 pub mod gateway;
+mod in_flight;
 mod listen;
 pub mod metrics;
+mod patience;
 pub mod receive;
 pub mod serve;
+mod slots;
 pub mod tls;
+mod workers;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use gateway::{Gateway, Routes};
-pub use serve::{ServeError, Server};
+pub use serve::{Pace, ServeError, Server};

@@ -1,11 +1,11 @@
 //! The whole path of one incoming webhook, from its head to its answer.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hookward_core::{Head, Intake, Refusal, Request, address, limits};
+use hookward_core::{Event, Head, Intake, Refusal, Request, address, limits};
 use hookward_store::{Claim, Receipt, StoreError};
-use http::{HeaderMap, HeaderName, Version, header, request};
+use http::{HeaderMap, HeaderName, Version, header};
 use hyper::body::Body;
 
 use crate::{
@@ -22,11 +22,10 @@ where
 {
     let started = gateway.clock.elapsed();
     let routes = gateway.routes();
-    let (mut head, body) = request.into_parts();
-    let route = routes.at(head.uri.path());
+    let route = routes.at(request.uri().path());
     let result = match route {
-        Some(route) => admit(gateway, route, peer, &mut head, body).await,
-        None => Err(Refusal::UnknownSource.into()),
+        Some(route) => take(gateway, route, peer, request).await,
+        None => Err(not_found(&request).into()),
     };
     let took = gateway.clock.elapsed().saturating_sub(started);
     let metrics = route.map_or(&gateway.unknown_source, |route| &route.metrics);
@@ -51,20 +50,54 @@ where
     }
 }
 
-/// The steps, cheap and safe ones first. What is not verified costs no store call.
+/// Admits, keeps, then acknowledges.
+async fn take<B>(
+    gateway: &Gateway,
+    route: &Route,
+    peer: IpAddr,
+    request: http::Request<B>,
+) -> Result<(RequestOutcome, Answer), ReceiveError>
+where
+    B: Body<Data = Bytes>,
+{
+    let event = match admit(gateway, route, peer, request).await {
+        Ok(event) => event,
+        Err(ReceiveError::Refused(Refusal::Handshake(challenge))) => {
+            return Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge.text)));
+        }
+        Err(error) => return Err(error),
+    };
+    let receipt = append(gateway, event.clone()).await?;
+    if let Receipt::Conflict { .. } = &receipt {
+        // Same id, other content: kept where a person sees it.
+        append(gateway, event.clone().into_conflict()).await?;
+    }
+    if let (Receipt::Kept { .. }, Intake::Deliver, Some(wake)) =
+        (&receipt, event.intake, &route.wake)
+    {
+        wake.notify_one();
+    }
+    let rules = route.source.rules();
+    let duplicate = matches!(receipt, Receipt::Duplicate { .. }) && rules.tell_duplicates;
+    let answer = answer::accepted(rules.accepted_status, duplicate);
+    Ok((RequestOutcome::of_receipt(&receipt, event.intake), answer))
+}
+
+/// The steps to an event, cheap and safe ones first. What is not verified costs no store call. The request goes when this
+/// ends: while its event is being stored, the connection can use its buffer again.
 async fn admit<B>(
     gateway: &Gateway,
     route: &Route,
     peer: IpAddr,
-    parts: &mut request::Parts,
-    body: B,
-) -> Result<(RequestOutcome, Answer), ReceiveError>
+    request: http::Request<B>,
+) -> Result<Event, ReceiveError>
 where
     B: Body<Data = Bytes>,
 {
     let (source, rules) = (&route.source, route.source.rules());
     let stopping = gateway.is_stopping();
-    check_framing(parts)?;
+    let (mut parts, body) = request.into_parts();
+    check_framing(parts.version, &parts.headers)?;
     drop_underscored(&mut parts.headers);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let head = Head { method: &parts.method, target, headers: &parts.headers };
@@ -81,18 +114,16 @@ where
 
     let now = gateway.clock.now();
     let screened = source.screen(&head, now)?;
-    let body = {
-        let _held = hold(gateway, body.size_hint().upper(), rules.body_bytes_max)?;
-        body::read(body, rules.body_bytes_max, rules.body_timeout).await.map_err(|error| {
-            match error {
-                BodyError::TooLarge => Refusal::BodyTooLarge { max: rules.body_bytes_max },
-                BodyError::TooSlow => Refusal::BodyTooSlow,
-                BodyError::Broken => Refusal::BadFraming("the body broke off"),
-            }
-        })?
-    };
-    let request = Request { head, body };
-    let verified = source.verify_screened(screened, request.clone(), now)?;
+    let mut holding = gateway.in_flight.request(client, rules.body_bytes_max);
+    let body = body::read(body, rules.body_bytes_max, rules.body_timeout, &mut holding).await;
+    let body = body.map_err(|error| match error {
+        BodyError::TooLarge => Refusal::BodyTooLarge { max: rules.body_bytes_max },
+        BodyError::TooSlow => Refusal::BodyTooSlow,
+        BodyError::Broken => Refusal::BadFraming("the body broke off"),
+        BodyError::NoRoom => Refusal::UnverifiedBudget { retry_after: NO_ROOM_RETRY_AFTER },
+    })?;
+    let verified = source.verify_screened(screened, Request { head, body }, now)?;
+    drop(holding);
     gateway.unverified.refund(client);
 
     if let Some(budget) = &rules.budget {
@@ -103,30 +134,15 @@ where
     if stopping {
         return Err(ReceiveError::ShuttingDown);
     }
-    let event = match verified.admit() {
-        Ok(event) => event,
-        Err(Refusal::Handshake(challenge)) => {
-            return Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge.text)));
-        }
-        Err(refusal) => return Err(refusal.into()),
-    };
-
-    let intake = event.intake;
-    let receipt = append(gateway, event).await?;
-    if let Receipt::Conflict { .. } = &receipt {
-        // Same id, other content: kept where a person sees it. Admitted again, so that the usual path need not copy its event.
-        let event = source.admit(request, now)?.into_conflict();
-        append(gateway, event).await?;
-    }
-    if let (Receipt::Kept { .. }, Intake::Deliver, Some(wake)) = (&receipt, intake, &route.wake) {
-        wake.notify_one();
-    }
-    let duplicate = matches!(receipt, Receipt::Duplicate { .. }) && rules.tell_duplicates;
-    let answer = answer::accepted(rules.accepted_status, duplicate);
-    Ok((RequestOutcome::of_receipt(&receipt, intake), answer))
+    Ok(verified.admit()?)
 }
 
-async fn append(gateway: &Gateway, event: hookward_core::Event) -> Result<Receipt, ReceiveError> {
+/// Where there is no source an ambiguous request is still one, and ends its connection.
+fn not_found<B>(request: &http::Request<B>) -> Refusal {
+    check_framing(request.version(), request.headers()).err().unwrap_or(Refusal::UnknownSource)
+}
+
+async fn append(gateway: &Gateway, event: Event) -> Result<Receipt, ReceiveError> {
     match tokio::time::timeout(limits::APPEND_TIMEOUT, gateway.store.append(event, Claim::Queue))
         .await
     {
@@ -135,27 +151,11 @@ async fn append(gateway: &Gateway, event: hookward_core::Event) -> Result<Receip
     }
 }
 
-/// What a permit for reading a body is held by.
-struct Held<'g> {
-    _request: tokio::sync::SemaphorePermit<'g>,
-    _bytes: tokio::sync::SemaphorePermit<'g>,
-}
-
-/// Takes a place among the bodies that are being read. There is no queue for it: whoever is not verified can wait outside.
-fn hold(gateway: &Gateway, declared: Option<u64>, bytes_max: usize) -> Result<Held<'_>, Refusal> {
-    let busy = |_| Refusal::UnverifiedBudget { retry_after: std::time::Duration::from_secs(1) };
-    let bytes =
-        declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(bytes_max).min(bytes_max);
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    Ok(Held {
-        _request: gateway.in_flight.try_acquire().map_err(busy)?,
-        _bytes: gateway.in_flight_bytes.try_acquire_many(bytes).map_err(busy)?,
-    })
-}
+/// When to come back where there was no room for a body: what takes it is gone within seconds.
+const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What hyper lets pass and two readers could understand differently.
-fn check_framing(parts: &request::Parts) -> Result<(), Refusal> {
-    let headers = &parts.headers;
+fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(header::TRANSFER_ENCODING)
         && headers.contains_key(header::CONTENT_LENGTH)
     {
@@ -164,11 +164,11 @@ fn check_framing(parts: &request::Parts) -> Result<(), Refusal> {
     if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
         return Err(Refusal::BadFraming("two lengths"));
     }
-    if parts.version == Version::HTTP_10 && headers.contains_key(header::TRANSFER_ENCODING) {
+    if version == Version::HTTP_10 && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Refusal::BadFraming("Transfer-Encoding in HTTP/1.0"));
     }
     let hosts = headers.get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
+    if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
         return Err(Refusal::BadFraming("there must be one Host"));
     }
     Ok(())

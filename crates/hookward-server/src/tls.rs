@@ -28,6 +28,9 @@ struct Loaded {
     pem: (Vec<u8>, Vec<u8>),
 }
 
+/// A certificate that was found good and is not in use yet.
+pub(crate) struct Renewed(Loaded);
+
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -72,12 +75,23 @@ impl Tls {
 
     /// Loads the files again if they changed; `true` when they did. On an error the former certificate stays in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
+        let renewed = self.read_again()?;
+        let changed = renewed.is_some();
+        self.renew(renewed);
+        Ok(changed)
+    }
+
+    /// What the files hold now, if it is something else, to be taken up by [`renew`](Self::renew).
+    pub(crate) fn read_again(&self) -> Result<Option<Renewed>, TlsError> {
         let loaded = Loaded::read(&self.cert, &self.key)?;
-        if loaded.pem == self.current.load().pem {
-            return Ok(false);
+        Ok((loaded.pem != self.current.load().pem).then_some(Renewed(loaded)))
+    }
+
+    /// Uses it from the next connection on.
+    pub(crate) fn renew(&self, renewed: Option<Renewed>) {
+        if let Some(Renewed(loaded)) = renewed {
+            self.current.store(Arc::new(loaded));
         }
-        self.current.store(Arc::new(loaded));
-        Ok(true)
     }
 
     /// A configuration that always uses the current certificate. TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.

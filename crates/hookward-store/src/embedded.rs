@@ -8,6 +8,7 @@
 //! reads it again, [`retention`] forgets it.
 
 mod admission;
+mod answer;
 mod book;
 pub(crate) mod codec;
 mod disk;
@@ -21,6 +22,7 @@ mod recovery;
 mod retention;
 mod segment;
 mod snapshot;
+mod watermarks;
 mod writer;
 
 use std::{
@@ -35,10 +37,10 @@ use std::{
 
 use async_trait::async_trait;
 use hookward_core::{Event, EventKey, SourceName, Timestamp};
-use tokio::sync::oneshot;
 
 use self::{
-    book::Progress,
+    answer::{Caller, caller},
+    book::{Granted, Progress},
     log::{Failure, Log, Spare, Submission, Then},
     lookup::{Found, find},
     record::{Discarded, OutcomeRecord, Place, Requeued, Verdict, Watermark},
@@ -59,9 +61,14 @@ use crate::{
 pub struct Options {
     /// The size of a segment: space is given back by segments, and an event must fit in one. 64 MiB; from 4 KiB to 1 GiB.
     pub segment_bytes: u32,
-    /// Unfinished events taken before an append answers [`StoreError::Full`]: about 250 bytes of memory each. 1,000,000.
+    /// Unfinished events taken before an append answers [`StoreError::Full`]: about 350 bytes of memory each, bodies aside
+    /// (measured with a million, all leased). 1,000,000.
     pub queue_max: usize,
-    /// The longest that an append waits for others to share its sync, where that was found to pay. 300 µs.
+    /// Dead letters beyond which an append to quarantine answers [`StoreError::Full`]: they are at hand for people, about 200
+    /// bytes of memory each (measured likewise), until their bodies expire. Deliveries that are given up add to them, so events
+    /// to deliver are refused too when there are more of both than both limits together. 1,000,000.
+    pub dead_max: usize,
+    /// The longest that an append waits for others to share its sync, where that was found to pay. 150 µs.
     pub commit_delay_max: Duration,
     /// Memory for bodies of new events, so that their first delivery reads no disk. 16 MiB.
     pub cache_bytes_max: usize,
@@ -72,7 +79,8 @@ impl Default for Options {
         Self {
             segment_bytes: 64 * 1024 * 1024,
             queue_max: 1_000_000,
-            commit_delay_max: Duration::from_micros(300),
+            dead_max: 1_000_000,
+            commit_delay_max: Duration::from_micros(150),
             cache_bytes_max: 16 * 1024 * 1024,
         }
     }
@@ -192,36 +200,45 @@ impl Embedded {
         joined.unwrap_or_else(|error| Err(StoreError::Unavailable(Arc::new(error))))
     }
 
+    /// An event that cannot be read can never be delivered: it waits for a person, who sees why, and can drop it.
+    async fn give_up_if_damaged(&self, lease: Lease, error: &StoreError, now: Timestamp) {
+        let StoreError::Damaged { place } = error else { return };
+        let note = format!("what is stored cannot be read: {place}").into();
+        let attempt = Attempt { at: now, status: None, note };
+        if let Err(error) = self.settle(lease, Outcome::Dead(attempt), now).await {
+            tracing::warn!(error = %error, "an event that cannot be read stays in the queue");
+        }
+    }
+
     /// Closes the open segment if all in it has expired, so that it can go too, and writes down that time.
-    async fn note_expiry(&self, news: bool) -> Result<(), StoreError> {
+    async fn note_expiry(&self, now: Timestamp) -> Result<(), StoreError> {
         if retention::open_segment_has_expired(&self.log) {
             self.durably(|log, state, answer| {
                 let Some(place) = state.move_on() else { return Ok(None) };
+                state.book.watermarks.note(place, now);
                 let then = answer.take().map_or(Then::Nothing, Then::Answer);
                 log.submit(state, Submission { place, record: None, then });
                 Ok(Some(()))
             })
             .await?;
         }
-        if news {
-            self.durably(|log, state, answer| {
-                let record = Watermark { expired_at: state.book.expired_at }.encode();
-                let Some(place) = state.reserve(record.len()) else { return Ok(None) };
-                let then = answer.take().map_or(Then::Nothing, Then::Answer);
-                log.submit(state, Submission { place, record: Some(record), then });
-                Ok(Some(()))
-            })
-            .await?;
-        }
-        Ok(())
+        self.durably(|log, state, answer| {
+            let record = Watermark { expired_at: now }.encode();
+            let Some(place) = state.reserve(record.len()) else { return Ok(None) };
+            state.book.watermarks.note(place, now);
+            let then = answer.take().map_or(Then::Nothing, Then::Answer);
+            log.submit(state, Submission { place, record: Some(record), then });
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Waits until what was said so far is in the log, so that reading it tells the latest.
     async fn written(&self) -> Result<(), StoreError> {
-        let (answer, written) = oneshot::channel();
+        let (answer, written) = caller();
         {
             let mut state = self.log.reading()?;
-            if state.durable == state.tail || state.failure.is_some() {
+            if state.durable == state.tail || matches!(state.failure, Some(Failure::Disk(_))) {
                 return Ok(());
             }
             let place = state.tail;
@@ -229,7 +246,8 @@ impl Embedded {
                 .submit(&mut state, Submission { place, record: None, then: Then::Answer(answer) });
         }
         // When writing fails, what is in the log can still be read.
-        written.await.map_or(Ok(()), |_| Ok(()))
+        drop(written.answer().await);
+        Ok(())
     }
 
     /// Writes a record that somebody waits for. `run` says which, and is run again while there is no room for it.
@@ -238,17 +256,17 @@ impl Embedded {
         mut run: impl FnMut(
             &Log,
             &mut log::State,
-            &mut Option<oneshot::Sender<Result<(), StoreError>>>,
+            &mut Option<Caller<()>>,
         ) -> Result<Option<()>, StoreError>
         + Send,
     ) -> Result<(), StoreError> {
-        let (answer, durable) = oneshot::channel();
+        let (answer, durable) = caller();
         let mut answer = Some(answer);
         self.log.with_room(|state| run(&self.log, state, &mut answer)).await?;
         if answer.is_some() {
             return Ok(());
         }
-        durable.await.unwrap_or_else(|_| Err(self.log.broken()))
+        durable.answer().await.unwrap_or_else(|| Err(self.log.broken()))
     }
 }
 
@@ -268,18 +286,24 @@ impl Store for Embedded {
         let (granted, next_due) = self.log.sound()?.lease(sources, now, until, limit);
         let unread: Vec<Place> =
             granted.iter().filter(|one| one.cached.is_none()).map(|one| one.place).collect();
-        let (mut bodies, damage) = match unread.as_slice() {
-            [] => (HashMap::new(), None),
+        let (mut bodies, mut unread) = match unread.as_slice() {
+            [] => (HashMap::new(), HashMap::new()),
             _ => self.blocking(move |log| Ok(reads::load(log, &unread))).await?,
         };
-        let leased = granted.into_iter().filter_map(|one| {
-            let event = one.cached.or_else(|| bodies.remove(&one.place))?;
-            let Progress { attempts, replays, .. } = one.progress;
-            Some(Leased { lease: one.lease, event, attempts, replays })
-        });
-        let work = Work { leased: leased.collect(), next_due };
-        match damage {
-            // What could be read is leased and must not wait for what could not, which stays leased for now.
+        let mut work = Work { leased: Vec::with_capacity(granted.len()), next_due };
+        let mut failed = None;
+        for Granted { place, lease, cached, progress: Progress { attempts, replays, .. } } in
+            granted
+        {
+            if let Some(event) = cached.or_else(|| bodies.remove(&place)) {
+                work.leased.push(Leased { lease, event, attempts, replays });
+            } else if let Some(error) = unread.remove(&place) {
+                self.give_up_if_damaged(lease, &error, now).await;
+                failed = Some(error);
+            }
+        }
+        match failed {
+            // What could be read is leased and must not wait for what could not.
             Some(error) if work.leased.is_empty() => Err(error),
             Some(_) | None => Ok(work),
         }
@@ -405,6 +429,7 @@ impl Store for Embedded {
             let encoded = record.encode();
             let Some(place) = state.reserve(encoded.len()) else { return Ok(None) };
             state.book.discarded(record);
+            state.forgive(event);
             let then = answer.take().map_or(Then::Nothing, Then::Answer);
             log.submit(state, Submission { place, record: Some(encoded), then });
             Ok(Some(()))
@@ -413,9 +438,13 @@ impl Store for Embedded {
     }
 
     async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
-        let news = self.log.sound()?.book.expire(now);
+        {
+            let mut state = self.log.sound()?;
+            let tail = state.tail;
+            state.book.watermarks.note(tail, now);
+        }
         // On a full disk there is no room to write down what expired; removing it gives room.
-        let noted = self.note_expiry(news).await;
+        let noted = self.note_expiry(now).await;
         let expired = self.blocking(retention::collect).await?;
         if expired == Expired::default() { noted.map(|()| expired) } else { Ok(expired) }
     }
@@ -449,9 +478,14 @@ impl Store for Embedded {
             }
             let written = match failure {
                 Some(failure @ Failure::Disk(_)) => Err(failure.error()),
-                Some(Failure::Damaged(_)) | None => keeper::write_snapshot(&log)
-                    .map(drop)
-                    .map_err(|error| StoreError::Unavailable(Arc::new(error))),
+                Some(Failure::Damaged(..)) | None => {
+                    // What was expiring may still be at it.
+                    let _housekeeping =
+                        log.housekeeping.lock().unwrap_or_else(PoisonError::into_inner);
+                    keeper::write_snapshot(&log)
+                        .map(drop)
+                        .map_err(|error| StoreError::Unavailable(Arc::new(error)))
+                }
             };
             drop(lock);
             written

@@ -28,7 +28,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// Of any number of concurrent appends of one key, exactly one is [`Receipt::Kept`]. A key is held
     /// from its first append until its `key_expires_at` (for ever when that is `None`), also after the
-    /// event was delivered, dropped, or its body forgotten. The held key answers
+    /// event was delivered, dropped, or its body forgotten, and always as long as its body is kept. The held key answers
     /// [`Receipt::Duplicate`] when the content digest is the same, otherwise [`Receipt::Conflict`].
     ///
     /// Dropping the future does not undo the append.
@@ -70,7 +70,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The event under this key with all that is known of it; `None` when the key is not held.
     async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError>;
 
-    /// Events in the order of their arrival, newest first, filtered, a page at a time. Bodies are left out.
+    /// Events in the order of their arrival, newest first, filtered, a page at a time. Bodies are left out, and so
+    /// are events whose body was forgotten.
     async fn list(&self, query: &Query) -> Result<Page, StoreError>;
 
     /// How many events are in each state, and the oldest that waits.
@@ -84,11 +85,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// An operator's decision that a dead letter is done with: [`State::Dropped`], its key still held.
     ///
-    /// [`StoreError::NotFound`] when the key is not held or the event is not dead.
+    /// [`StoreError::NotFound`] when the key is not held, the event is not dead, or its body was forgotten.
     async fn discard(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError>;
 
     /// Forgets what has expired at `now`: bodies past their time of events that are finished (delivered, archived,
     /// dropped), dead letters past their body's time, and keys past theirs. Never an event that still has to be delivered.
+    ///
+    /// `now` is about what is there and finished by then, and about nothing that comes or ends later: a clock that was wrong
+    /// once costs what had to expire by it, and no more.
+    ///
+    /// What has expired cannot be seen any more when this returns. A store may give its space back later, and then
+    /// reports it with the call that did.
     async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError>;
 
     /// Whether appends can be expected to succeed.
@@ -354,9 +361,10 @@ pub struct Counts {
     pub leased: u64,
     /// Dead letters.
     pub dead: u64,
-    /// Delivered, archived or dropped, body not yet forgotten.
+    /// Delivered, archived or dropped, body not yet forgotten (or its space not yet given back).
     pub finished: u64,
-    /// When the oldest pending event was received.
+    /// Since when the event that has been pending for longest is pending: it was received then, or last replayed. A retry
+    /// does not begin anew.
     pub oldest_pending: Option<Timestamp>,
     /// Bytes that the store takes up on its medium.
     pub stored_bytes: u64,

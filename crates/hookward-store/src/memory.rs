@@ -33,8 +33,6 @@ struct Held {
     keys: HashMap<EventKey, u64>,
     arrivals: u64,
     tokens: u64,
-    /// The latest time that `expire` was told.
-    expired_at: Timestamp,
     closed: bool,
 }
 
@@ -50,9 +48,11 @@ struct Entry {
     due_at: Timestamp,
     /// When it may be leased next: its due time, or the end of its lease.
     free_at: Timestamp,
+    /// Since when it is pending: it was received then, or replayed.
+    since: Timestamp,
     token: Option<u64>,
     history: VecDeque<Attempt>,
-    body_dropped: bool,
+    body_expired: bool,
 }
 
 impl Default for Memory {
@@ -187,11 +187,8 @@ impl Store for Memory {
 
     async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError> {
         let mut held = self.held()?;
-        let expired_at = held.expired_at;
         Ok(held.by_key(key).map(|entry| {
-            let expired = entry.body_expired(expired_at);
-            let event = if expired { entry.without_body() } else { Arc::clone(&entry.event) };
-            entry.kept(event, expired, ATTEMPTS_KEPT_MAX)
+            entry.kept(Arc::clone(&entry.event), entry.body_expired, ATTEMPTS_KEPT_MAX)
         }))
     }
 
@@ -200,7 +197,7 @@ impl Store for Memory {
         let mut page = Page::default();
         let end = query.cursor.map_or(u64::MAX, |cursor| cursor.0);
         for (arrival, entry) in held.events.range(..end).rev() {
-            if entry.body_expired(held.expired_at) || !query.matches(&entry.event, entry.state) {
+            if entry.body_expired || !query.matches(&entry.event, entry.state) {
                 continue;
             }
             if page.events.len() >= query.limit {
@@ -218,13 +215,14 @@ impl Store for Memory {
     async fn counts(&self) -> Result<Counts, StoreError> {
         let held = self.held()?;
         let mut counts = Counts::default();
-        for entry in held.events.values().filter(|entry| !entry.body_expired(held.expired_at)) {
+        for entry in held.events.values().filter(|entry| !entry.body_expired) {
             counts.stored_bytes += entry.body_bytes as u64;
             match entry.state {
                 State::Pending => {
                     counts.pending += 1;
                     counts.leased += u64::from(entry.token.is_some());
-                    counts.oldest_pending = counts.oldest_pending.or(Some(entry.event.received_at));
+                    let oldest = counts.oldest_pending.into_iter().chain([entry.since]).min();
+                    counts.oldest_pending = oldest;
                 }
                 State::Dead => counts.dead += 1,
                 State::Done | State::Archived | State::Dropped => counts.finished += 1,
@@ -235,15 +233,15 @@ impl Store for Memory {
 
     async fn requeue(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
         let mut held = self.held()?;
-        let expired_at = held.expired_at;
         let entry = held.by_key(key).ok_or(StoreError::NotFound)?;
-        if entry.body_expired(expired_at) {
+        if entry.body_expired {
             return Err(StoreError::BodyExpired);
         }
         entry.state = State::Pending;
         entry.dead = None;
         entry.attempts = 0;
         entry.replays += 1;
+        entry.since = now;
         entry.set_due(now);
         entry.token = None;
         Ok(())
@@ -251,9 +249,7 @@ impl Store for Memory {
 
     async fn discard(&self, key: EventKey, _now: Timestamp) -> Result<(), StoreError> {
         let mut held = self.held()?;
-        let expired_at = held.expired_at;
-        let dead =
-            |entry: &&mut Entry| entry.state == State::Dead && !entry.body_expired(expired_at);
+        let dead = |entry: &&mut Entry| entry.state == State::Dead && !entry.body_expired;
         let entry = held.by_key(key).filter(dead).ok_or(StoreError::NotFound)?;
         entry.state = State::Dropped;
         entry.dead = None;
@@ -262,19 +258,18 @@ impl Store for Memory {
 
     async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
         let mut held = self.held()?;
-        held.expired_at = held.expired_at.max(now);
-        let expired_at = held.expired_at;
         let mut expired = Expired::default();
         for entry in held.events.values_mut() {
-            if entry.body_expired(expired_at) && !entry.body_dropped {
+            let over = entry.state != State::Pending && entry.event.body_expires_at <= now;
+            if over && !entry.body_expired {
                 entry.event = entry.without_body();
-                entry.body_dropped = true;
+                entry.body_expired = true;
                 expired.bodies += 1;
                 expired.bytes += entry.body_bytes as u64;
             }
         }
         let before = held.events.len();
-        held.events.retain(|_, entry| !entry.key_expired(expired_at));
+        held.events.retain(|_, entry| !entry.key_expired(now));
         expired.keys = (before - held.events.len()) as u64;
         let Held { events, keys, .. } = &mut *held;
         keys.retain(|_, arrival| events.contains_key(arrival));
@@ -293,9 +288,7 @@ impl Store for Memory {
 
 impl Held {
     fn by_key(&mut self, key: EventKey) -> Option<&mut Entry> {
-        let expired_at = self.expired_at;
-        let entry = self.events.get_mut(self.keys.get(&key)?)?;
-        (!entry.key_expired(expired_at)).then_some(entry)
+        self.events.get_mut(self.keys.get(&key)?)
     }
 
     fn pending(&self) -> impl Iterator<Item = (u64, &Entry)> {
@@ -322,6 +315,7 @@ impl Entry {
             body_bytes: event.body.len(),
             due_at: event.received_at,
             free_at: event.received_at,
+            since: event.received_at,
             event: Arc::new(event),
             state,
             dead,
@@ -329,7 +323,7 @@ impl Entry {
             replays: 0,
             token: None,
             history: VecDeque::new(),
-            body_dropped: false,
+            body_expired: false,
         }
     }
 
@@ -352,12 +346,8 @@ impl Entry {
         self.history.push_back(attempt.clipped());
     }
 
-    fn body_expired(&self, at: Timestamp) -> bool {
-        self.state != State::Pending && self.event.body_expires_at <= at
-    }
-
     fn key_expired(&self, at: Timestamp) -> bool {
-        self.body_expired(at)
+        self.body_expired
             && self.event.key_expires_at.is_some_and(|key_expires_at| key_expires_at <= at)
     }
 

@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -26,6 +27,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
     process::{Child, Command},
+    sync::Semaphore,
     task::JoinSet,
 };
 
@@ -126,8 +128,15 @@ impl Bench {
         let schedule = Arc::new(Schedule {
             next: AtomicUsize::new(0),
             every: self.rate.map(|rate| Duration::from_secs(1) / rate),
+            due: Semaphore::new(0),
             started: clock.elapsed(),
         });
+        if let Some(every) = schedule.every {
+            let (schedule, clock) = (Arc::clone(&schedule), Arc::clone(&clock));
+            let count = requests.len();
+            // A thread of its own: the runtime's timers are exact to a millisecond only.
+            thread::spawn(move || schedule.pace(every, count, clock.as_ref()));
+        }
         let cpu_before = own.and_then(OwnGateway::cpu);
         let seen = Arc::new(Mutex::new(Seen::new()));
         let mut tasks = JoinSet::new();
@@ -256,7 +265,27 @@ impl Bench {
 struct Schedule {
     next: AtomicUsize,
     every: Option<Duration>,
+    /// In the open loop, one for each request that is due.
+    due: Semaphore,
     started: Duration,
+}
+
+impl Schedule {
+    /// When a request is due.
+    fn at(&self, number: usize, every: Duration) -> Duration {
+        self.started + every.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    /// Says of each request when it is due, until the last one is.
+    fn pace(&self, every: Duration, count: usize, clock: &dyn Clock) {
+        for number in 0..count {
+            let wait = self.at(number, every).saturating_sub(clock.elapsed());
+            if !wait.is_zero() {
+                thread::sleep(wait);
+            }
+            self.due.add_permits(1);
+        }
+    }
 }
 
 /// What one or all connections saw.
@@ -310,13 +339,11 @@ async fn connection(
         let Some(request) = requests.get(number) else { return seen };
         let due = match schedule.every {
             Some(every) => {
-                let due = schedule.started
-                    + every.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
-                let now = clock.elapsed();
-                if due > now {
-                    tokio::time::sleep(due.saturating_sub(now)).await;
+                // The schedule closes for nobody: an error would mean that it is due now.
+                if let Ok(due) = schedule.due.acquire().await {
+                    due.forget();
                 }
-                due
+                schedule.at(number, every)
             }
             None => clock.elapsed(),
         };

@@ -3,14 +3,11 @@
 use clap::Args;
 use hookward_core::config::{self, Config};
 
-use crate::{
-    failure::Failure,
-    settings::{self, ConfigFile},
-};
+use crate::{failure::Failure, settings::ConfigFile};
 
 /// Finds every mistake in a configuration at once, with its line and what to do. Starts nothing.
 ///
-/// Secrets are looked up and judged, unless `--no-secrets` says that they are not on this machine.
+/// Once the file itself is right, secrets are looked up and judged, unless `--no-secrets` says that they are not on this machine.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Check {
@@ -46,8 +43,7 @@ impl Check {
         }
         let (config, warnings) = self.file.load()?;
         if !self.no_secrets {
-            settings::routes(&config)?;
-            settings::admin_token(&config)?;
+            self.file.follow(&config)?;
         }
         let listed = self.file.listed(&warnings);
         if self.strict && !warnings.is_empty() {

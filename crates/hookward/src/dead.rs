@@ -7,6 +7,7 @@ use hookward_store::State;
 use crate::{
     events::{self, Filter},
     failure::Failure,
+    logging,
     operator::Operator,
     serve::runtime,
     settings::ConfigFile,
@@ -64,6 +65,11 @@ impl Dead {
         let (config, _) = self.file.load()?;
         runtime()?.block_on(async {
             let operator = Operator::connect(&config).await?;
+            let decides = matches!(self.command, Command::Replay(_) | Command::Drop(_));
+            if decides && matches!(operator, Operator::Store(_)) {
+                // A running gateway has a log for what operators decide; without one it is this command's.
+                logging::start(&config.log)?;
+            }
             match self.command {
                 Command::List { filter } => {
                     events::print_list(&operator, &filter, Some(State::Dead)).await?;

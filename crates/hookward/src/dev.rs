@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use clap::Args;
 use hookward_core::{
-    config::{Config, Dialect, LogConfig, LogFormat},
+    config::{Config, Diagnostic, Dialect, LogConfig, LogFormat},
     secret::{Secret, Validity},
 };
 use hookward_server::{Gateway, Server, SystemClock};
@@ -13,8 +13,8 @@ use crate::{
     failure::Failure,
     logging, sample,
     serve::{self, runtime},
-    settings,
-    signals::{Signals, Told},
+    settings::{self, Followed},
+    signals::Signals,
 };
 
 mod application;
@@ -97,7 +97,7 @@ impl Dev {
         let as_expected = round::show(&server, &application, &secrets).await?;
         if !self.once {
             Self::explain(&server, &secrets);
-            while signals.next().await == Told::Reload {}
+            signals.stop(|| {}).await;
             println!();
         }
         server
@@ -151,12 +151,12 @@ secret = "{delivery}"
         );
         let mut no_files = |path: &Path| Err(format!("{} is not there", path.display()));
         let parsed = Config::parse(&text, Dialect::Dev, &mut no_files);
-        let (config, _) = parsed.map_err(|mistakes| {
+        let listed = |mistakes: Vec<Diagnostic>| {
             let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             Failure::config(mistakes.join("\n"))
-        })?;
-        let routes = settings::routes(&config)?;
-        let token = settings::admin_token(&config)?;
+        };
+        let (config, _) = parsed.map_err(listed)?;
+        let Followed { routes, token } = settings::follow(&config).map_err(listed)?;
         let gateway = Gateway::new(
             serve::open_store(&config, true).await?,
             SystemClock::start(),

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use hookward_core::{EventKey, SourceName, Timestamp, config::Config};
 use hookward_server::{
     Clock as _, SystemClock,
-    admin::view::{EventView, PageView},
+    admin::{
+        audit,
+        view::{EventView, PageView},
+    },
 };
 use hookward_store::{Cursor, Query, State, Store};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -126,7 +129,9 @@ impl Operator {
                 store
                     .requeue(key, now)
                     .await
-                    .map_err(|error| Failure::of(format!("cannot replay {key}"), &error))
+                    .map_err(|error| Failure::of(format!("cannot replay {key}"), &error))?;
+                audit::replayed(key);
+                Ok(())
             }
         }
     }
@@ -140,7 +145,9 @@ impl Operator {
                 store
                     .discard(key, now)
                     .await
-                    .map_err(|error| Failure::of(format!("cannot drop {key}"), &error))
+                    .map_err(|error| Failure::of(format!("cannot drop {key}"), &error))?;
+                audit::dropped(key);
+                Ok(())
             }
         }
     }

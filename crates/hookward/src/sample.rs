@@ -7,7 +7,7 @@ pub(crate) fn body(provider: &Provider, id: &str, now: Timestamp) -> String {
     let created = now.as_secs();
     let value = match provider.name {
         "stripe" => serde_json::json!({
-            "id": format!("evt_{id}"), "object": "event", "type": "invoice.paid", "created": created, "livemode": false,
+            "id": format!("evt_{id}"), "object": "event", "type": "invoice.paid", "created": created, "livemode": true,
             "data": { "object": { "id": format!("in_{id}"), "object": "invoice", "amount_paid": 4200, "currency": "eur" } },
         }),
         "github" => serde_json::json!({

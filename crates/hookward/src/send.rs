@@ -93,7 +93,8 @@ impl Send {
                     names.join(", ")
                 ))
             })?;
-            let source = settings::source(found).map_err(Failure::config)?;
+            let source = settings::source(found)
+                .map_err(|mistakes| Failure::config(self.file.listed(&mistakes)))?;
             let scheme = if config.server.tls.is_some() { "https" } else { "http" };
             let own = format!("{scheme}://{}{}", config.server.listen, found.rules.path);
             let provider = providers::named(found.provider.unwrap_or("hmac"))?;

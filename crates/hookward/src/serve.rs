@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use hookward_core::config::{Config, StoreConfig};
-use hookward_server::{Gateway, Server, SystemClock};
+use hookward_server::{Gateway, Server, SystemClock, admin::AdminToken, gateway::RoutesBuilder};
 use hookward_store::{
     Store,
     embedded::{self, Embedded},
@@ -14,11 +14,12 @@ use crate::{
     aws,
     failure::Failure,
     logging,
-    settings::{self, ConfigFile},
+    settings::{ConfigFile, Followed},
     signals::{Signals, Told},
 };
 
-/// Runs the gateway until SIGTERM or Ctrl-C. SIGHUP reloads sources, destinations and certificates.
+/// Runs the gateway until SIGTERM or Ctrl-C. SIGHUP reloads sources, destinations and certificates, all of them or none;
+/// of other keys that changed it says that they need a restart.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -28,53 +29,80 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (config, warnings) = self.file.load()?;
-        let routes = settings::routes(&config)?;
-        let token = settings::admin_token(&config)?;
+        let Followed { routes, token } = self.file.follow(&config)?;
         logging::start(&config.log)?;
         for warning in &warnings {
             tracing::warn!("{}:{warning}", self.file.config.display());
         }
-        runtime()?.block_on(async {
-            let store = open_store(&config, true).await?;
-            let gateway = Gateway::new(
-                store,
-                SystemClock::start(),
-                config.limits.clone(),
-                config.server.trusted_proxies.clone(),
-                routes,
-            );
-            let mut signals = Signals::listen().map_err(|error| Failure::of("cannot listen to signals", &error))?;
-            let admin = config.admin.as_ref().zip(token).map(|(admin, token)| (admin.listen, token));
-            let server = Server::start(gateway, &config.server, admin).map_err(|error| Failure::of("cannot start", &error))?;
-            announce(&server, &config);
-            loop {
-                match signals.next().await {
-                    Told::Stop => break,
-                    Told::Reload => self.reload(&server).await,
-                }
-            }
-            tracing::info!(drain_s = config.server.drain.as_secs(), "stopping: no more webhooks are taken");
-            let stopping = server.stop(config.server.drain);
-            let finished = tokio::select! {
-                finished = stopping => finished.map_err(|error| Failure::of("cannot close the store", &error))?,
-                _ = signals.next() => return Err(Failure::new("stopped at once by a second signal; nothing acknowledged is lost")),
-            };
-            if finished {
-                tracing::info!("stopped: everything in progress was finished");
-            } else {
-                tracing::warn!("stopped: what was in progress at the deadline was cut off; undelivered events are delivered at the next start");
-            }
-            Ok(())
-        })
+        let runtime = runtime()?;
+        let ended = runtime.block_on(self.serve(&config, routes, token));
+        // What hangs at the end, such as a disk, does not hold the process up.
+        runtime.shutdown_background();
+        ended
     }
 
-    /// Takes a new configuration whole, or none of it.
-    async fn reload(&self, server: &Server) {
+    async fn serve(
+        &self,
+        config: &Config,
+        routes: RoutesBuilder,
+        token: Option<AdminToken>,
+    ) -> Result<(), Failure> {
+        let store = open_store(config, true).await?;
+        let gateway = Gateway::new(
+            store,
+            SystemClock::start(),
+            config.limits.clone(),
+            config.server.trusted_proxies.clone(),
+            routes,
+        );
+        let mut signals =
+            Signals::listen().map_err(|error| Failure::of("cannot listen to signals", &error))?;
+        let admin =
+            config.admin.as_ref().zip(token.clone()).map(|(admin, token)| (admin.listen, token));
+        let server = Server::start(gateway, &config.server, admin)
+            .map_err(|error| Failure::of("cannot start", &error))?;
+        announce(&server, config);
+        loop {
+            match signals.next().await {
+                Told::Stop => break,
+                Told::Reload => self.reload(&server, config, token.as_ref()).await,
+            }
+        }
+        tracing::info!(
+            drain_s = config.server.drain.as_secs(),
+            "stopping: no more webhooks are taken"
+        );
+        let stopping = server.stop(config.server.drain);
+        let finished = tokio::select! {
+            finished = stopping => finished.map_err(|error| Failure::of("cannot close the store", &error))?,
+            () = signals.stop(|| tracing::warn!("configuration not reloaded: the gateway is stopping")) => return Err(Failure::new("stopped at once by a second signal; nothing acknowledged is lost")),
+        };
+        if finished {
+            tracing::info!("stopped: everything in progress was finished");
+        } else {
+            tracing::warn!(
+                "stopped: what was in progress at the deadline was cut off; undelivered events are delivered at the next start"
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes new sources, destinations and certificates whole, or none of it. `running` and `token` are what it was started
+    /// with: what of it is another now is told to need a restart.
+    async fn reload(&self, server: &Server, running: &Config, token: Option<&AdminToken>) {
         let reloaded = async {
             let (config, warnings) = self.file.load()?;
-            let routes = settings::routes(&config)?;
+            let Followed { routes, token: new_token } = self.file.follow(&config)?;
             for warning in &warnings {
                 tracing::warn!("{}:{warning}", self.file.config.display());
+            }
+            let mut fixed = running.needs_restart_for(&config);
+            let same_place = !fixed.iter().any(|key| matches!(*key, "admin" | "admin.token"));
+            if same_place && new_token.as_ref() != token {
+                fixed.push("what admin.token leads to");
+            }
+            if !fixed.is_empty() {
+                tracing::warn!("changed, and not taken up before a restart: {}", fixed.join(", "));
             }
             server
                 .reload(routes)

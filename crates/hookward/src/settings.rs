@@ -8,10 +8,17 @@ use std::{
 use clap::Args;
 use hookward_core::{
     Source,
-    config::{Config, DestinationConfig, Diagnostic, Dialect, SourceConfig},
-    secret::SecretRef,
+    config::{
+        Admin, Config, DestinationConfig, Diagnostic, Dialect, Place, SecretConfig, SourceConfig,
+    },
+    scheme::{Scheme, SchemeError},
+    secret::{Secret, SecretRef},
 };
-use hookward_server::{admin::AdminToken, destination::Destination, gateway::RoutesBuilder};
+use hookward_server::{
+    admin::AdminToken,
+    destination::{self, Destination},
+    gateway::RoutesBuilder,
+};
 
 use crate::{failure::Failure, secrets};
 
@@ -48,6 +55,12 @@ impl ConfigFile {
         Ok((config.relative_to(&folder), warnings))
     }
 
+    /// Follows every reference of a configuration that was [`load`](Self::load)ed; what is wrong with secrets is one failure
+    /// that lists all of it.
+    pub(crate) fn follow(&self, config: &Config) -> Result<Followed, Failure> {
+        follow(config).map_err(|mistakes| Failure::config(self.listed(&mistakes)))
+    }
+
     /// Diagnostics, a line each, behind the file's name.
     pub(crate) fn listed(&self, diagnostics: &[Diagnostic]) -> String {
         let line = |it: &Diagnostic| format!("{}:{it}", self.config.display());
@@ -62,59 +75,99 @@ impl ConfigFile {
     }
 }
 
-/// Follows every reference and makes sources and destinations; what fails is told all at once.
-pub(crate) fn routes(config: &Config) -> Result<RoutesBuilder, Failure> {
-    let mut mistakes = Vec::new();
-    let sources = sorted(config.sources.iter().map(source), &mut mistakes);
-    let destinations = sorted(config.destinations.iter().map(destination), &mut mistakes);
-    if mistakes.is_empty() {
-        Ok(RoutesBuilder::new(sources, destinations))
-    } else {
-        Err(Failure::config(mistakes.join("\n")))
+/// What a configuration makes once its references are followed.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    /// The sources and destinations.
+    pub routes: RoutesBuilder,
+    /// The admin API's token, if there is an admin API.
+    pub token: Option<AdminToken>,
+}
+
+/// Follows every reference and judges every secret. All that is wrong is told at once, in the order of the file, each with
+/// its place.
+pub(crate) fn follow(config: &Config) -> Result<Followed, Vec<Diagnostic>> {
+    let sources = all(config.sources.iter().map(source));
+    let destinations = all(config.destinations.iter().map(destination));
+    let token = config.admin.as_ref().map(admin_token).transpose().map_err(|it| vec![it]);
+    match (sources, destinations, token) {
+        (Ok(sources), Ok(destinations), Ok(token)) => {
+            Ok(Followed { routes: RoutesBuilder::new(sources, destinations), token })
+        }
+        (sources, destinations, token) => {
+            let mistakes = [sources.err(), destinations.err(), token.err()];
+            let mut mistakes: Vec<_> = mistakes.into_iter().flatten().flatten().collect();
+            mistakes.sort_by_key(|it| (it.line, it.column));
+            Err(mistakes)
+        }
     }
 }
 
-/// What was made, the mistakes put to the others.
-fn sorted<T>(made: impl Iterator<Item = Result<T, String>>, mistakes: &mut Vec<String>) -> Vec<T> {
-    made.filter_map(|made| made.map_err(|mistake| mistakes.push(mistake)).ok()).collect()
+/// All that was made, or all mistakes.
+fn all<T>(
+    made: impl Iterator<Item = Result<T, Vec<Diagnostic>>>,
+) -> Result<Vec<T>, Vec<Diagnostic>> {
+    let (mut good, mut mistakes) = (Vec::new(), Vec::new());
+    for made in made {
+        match made {
+            Ok(made) => good.push(made),
+            Err(wrong) => mistakes.extend(wrong),
+        }
+    }
+    if mistakes.is_empty() { Ok(good) } else { Err(mistakes) }
 }
 
 /// A source with its secrets.
-pub(crate) fn source(config: &SourceConfig) -> Result<Source, String> {
-    let name = config.name();
-    let follow =
-        |it: &hookward_core::config::SecretConfig| Ok((followed(&it.reference)?, it.validity));
-    let secrets = config.secrets.iter().map(follow).collect::<Result<Vec<_>, String>>();
-    let secrets = secrets.map_err(|mistake| format!("source {name}: {mistake}"))?;
-    Source::new(config.rules.clone(), secrets).map_err(|error| format!("source {name}: {error}"))
+pub(crate) fn source(config: &SourceConfig) -> Result<Source, Vec<Diagnostic>> {
+    let secrets = all(config.secrets.iter().map(|it| {
+        let SecretConfig { reference, validity, place } = it;
+        let scheme = |secret| Scheme::new(config.rules.scheme.clone(), vec![(secret, *validity)]);
+        let secret = judged(reference, place, None, scheme);
+        secret.map(|(secret, _)| (secret, *validity)).map_err(|wrong| vec![wrong])
+    }))?;
+    Source::new(config.rules.clone(), secrets)
+        .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
 }
 
-fn destination(config: &DestinationConfig) -> Result<Destination, String> {
-    let references = std::iter::once(&config.secret).chain(&config.previous_secret);
-    let secrets = references.map(followed).collect::<Result<Vec<_>, _>>();
-    let secrets = secrets.map_err(|mistake| format!("destination {}: {mistake}", config.name))?;
-    Destination::new(config.clone(), secrets).map_err(|error| {
-        format!(
-            "destination {}: {error}; make one with `echo whsec_$(openssl rand -base64 32)`",
-            config.name
-        )
+fn destination(config: &DestinationConfig) -> Result<Destination, Vec<Diagnostic>> {
+    const HELP: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
+    let current = (&config.secret, &config.secret_place);
+    let previous = config.previous_secret.iter().zip(&config.previous_secret_place);
+    let secrets = all(std::iter::once(current).chain(previous).map(|(reference, place)| {
+        judged(reference, place, Some(HELP), destination::signer)
+            .map(|(secret, _)| secret)
+            .map_err(|wrong| vec![wrong])
+    }))?;
+    Destination::new(config.clone(), secrets)
+        .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
+}
+
+fn admin_token(config: &Admin) -> Result<AdminToken, Diagnostic> {
+    judged(&config.token, &config.place, None, |secret| {
+        AdminToken::new(secret).map_err(|reason| SchemeError::WeakSecret { index: 0, reason })
     })
+    .map(|(_, token)| token)
 }
 
-/// The admin API's token, if there is an admin API.
-pub(crate) fn admin_token(config: &Config) -> Result<Option<AdminToken>, Failure> {
-    let token = |reference: &SecretRef| {
-        let secret = followed(reference)?;
-        AdminToken::new(secret).map_err(|why| format!("{reference} is refused: {why}"))
-    };
-    let admin = config.admin.as_ref().map(|admin| token(&admin.token));
-    admin.transpose().map_err(|mistake| Failure::config(format!("admin token: {mistake}")))
-}
-
-fn followed(reference: &SecretRef) -> Result<hookward_core::secret::Secret, String> {
-    secrets::follow(reference).map_err(|error| {
+/// The secret that a reference leads to and what is made of it, if it is one to use. What is wrong with it is about the place of the reference.
+fn judged<T>(
+    reference: &SecretRef,
+    place: &Place,
+    help: Option<&str>,
+    use_it: impl FnOnce(Secret) -> Result<T, SchemeError>,
+) -> Result<(Secret, T), Diagnostic> {
+    let mistake =
+        |message, help: Option<&str>| Diagnostic::error(place, message, help.map(str::to_owned));
+    let secret = secrets::follow(reference).map_err(|error| {
         let cause =
             std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{error}{cause}")
-    })
+        mistake(format!("{error}{cause}"), None)
+    })?;
+    match use_it(secret.clone()) {
+        Ok(made) => Ok((secret, made)),
+        Err(SchemeError::WeakSecret { reason, .. }) => {
+            Err(mistake(format!("{reference} is refused: {reason}"), help))
+        }
+        Err(other) => Err(mistake(format!("{reference} is refused: {other}"), help)),
+    }
 }

@@ -30,6 +30,13 @@ impl Signals {
         })
     }
 
+    /// Waits until it is to stop. What else it is told is `ignored`.
+    pub(crate) async fn stop(&mut self, ignored: impl Fn()) {
+        while self.next().await == Told::Reload {
+            ignored();
+        }
+    }
+
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) -> Told {
         tokio::select! {

@@ -96,9 +96,9 @@ section! {
         default kind: Choice(&[("embedded", StoreKind::Embedded), ("dynamodb", StoreKind::DynamoDb)]) => StoreKind = StoreKind::Embedded;
         /// The folder of an embedded store. It is made when it is not there.
         default path: PATH => PathBuf = PathBuf::from("hookward-data");
-        /// How many undelivered events are taken before senders are told to come back; each needs about 200 bytes of memory.
+        /// How many undelivered events are taken before senders are told to come back; each needs about 350 bytes of memory.
         default queue_max: Whole(1..=100_000_000) => u32 = QUEUE_DEFAULT;
-        /// How large a segment of the log is. Room is given back a segment at a time. For `embedded`.
+        /// How large a segment of the log is. Room is given back a segment at a time. The largest `body_max` of a source, and 20 KiB beside it, has to fit. For `embedded`.
         default segment: Size(1 << 20..=1 << 30) => u64 = 64 << 20;
         /// The table. For `dynamodb`, like all keys below.
         optional table: TABLE => String = "`hookward`";
@@ -170,19 +170,19 @@ section! {
         optional id: ID => Id = "what the provider is known to have; otherwise `header` where an id is signed and `/id` where none is";
         /// Where the type of an event is: at a JSON pointer in its body, in a header (`header:X-Event`), or nowhere (`none`).
         optional r#type: TYPE => Type = "what the provider is known to have, otherwise `/type`";
-        /// The types that are expected.
+        /// The types that are expected. A form has its type in a field right below the top (`/command`), or none.
         optional types: ListOf(NON_EMPTY) => Vec<At<String>> = "any";
         /// What becomes of other types: they are delivered like any other, kept as dead letters (`quarantine`), or refused.
         optional unknown_types: Choice(UNKNOWN_TYPES) => UnknownTypes = "`quarantine` when there are `types`";
         /// What becomes of verified requests that are not JSON, do not match their schema or have no id: kept as dead letters and acknowledged (`quarantine`), or refused (`reject`), which makes many senders try again.
         default malformed: Choice(&[("quarantine", Malformed::Quarantine), ("reject", Malformed::Reject)]) => Malformed = Malformed::Quarantine;
-        /// The JSON Schema that bodies must match, as a file.
+        /// The JSON Schema that bodies must match, as a file. Forms match none.
         optional schema: PATH => PathBuf = "any JSON object";
         /// JSON Schemas of single types: they go before `schema`.
         optional schemas: MapOf { keys: TYPE_NAME, values: PATH } => Vec<(At<String>, At<PathBuf>)> = "none";
         /// Whether fields that a schema does not name are tolerated or refused, where the schema itself says nothing about it.
         default additional: Choice(&[("tolerate", Additional::Tolerate), ("refuse", Additional::Refuse)]) => Additional = Additional::Tolerate;
-        /// Fields that must have a value, by JSON pointer, such as `{ "/livemode" = true }`. Other events are kept as dead letters.
+        /// Fields that must have a value, by JSON pointer, such as `{ "/livemode" = true }`. Other events are kept as dead letters. Forms are held to it by their fields, right below the top and as text.
         optional expect: MapOf { keys: POINTER, values: Scalar } => Vec<(At<Pointer>, At<Expected>)> = "nothing";
         /// The networks that it sends from. Others are refused before anything else is looked at.
         optional origin: ListOf(NETWORK) => Vec<At<String>> = "anywhere";
@@ -316,9 +316,10 @@ section! {
         default unverified: RATE => Rate = unverified_rate_default();
         /// Unverified requests from one address at a stroke.
         default unverified_burst: Whole(1..=10_000_000) => u32 = limits::UNVERIFIED_BURST_DEFAULT;
-        /// Requests at once whose body is being read or verified.
+        /// Requests at once whose body did not come with the head and is being read. An eighth of them at most from one address.
         default unverified_in_flight: Whole(1..=1_000_000) => u32 = IN_FLIGHT_DEFAULT;
-        /// Bytes at once in their bodies. At least the largest `body_max` of a source.
+        /// Bytes at once in their bodies. At least the largest `body_max` of a source. An eighth of them at most from one
+        /// address, or one body.
         default unverified_bytes: Size(1 << 10..=1 << 40) => u64 = limits::UNVERIFIED_BYTES_DEFAULT as u64;
         /// How long a head may take to arrive.
         default header_timeout: length(1, 120) => Duration = limits::HEADER_TIMEOUT;

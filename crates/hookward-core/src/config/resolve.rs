@@ -41,15 +41,17 @@ pub(super) fn config(
     let listen = file.server.value.listen.clone();
     let server = server(file.server.value, context);
     let admin = admin(file.admin, &listen, &mut secrets, context);
+    let segment = file.store.value.segment.clone();
     let store = store(file.store.value, context);
+    let unverified_bytes = file.limits.value.unverified_bytes.spot.clone();
     let limits = limits(&file.limits.value);
 
     let written = file.destinations.value().unwrap_or_default();
     let names: Vec<_> = written.iter().map(|(name, _)| name.clone()).collect();
     let mut sources =
         source::Sources { destinations: &names, secrets: &mut secrets, read_file, context };
-    let (sources, used) =
-        sources.all(file.sources, &limits, &file.limits.value.unverified_bytes.spot);
+    let room = [At { value: limits.unverified_bytes as u64, spot: unverified_bytes }, segment];
+    let (sources, used) = sources.all(file.sources, &room);
     for name in names.iter().filter(|name| !used.contains(&name.value)) {
         context.warning(
             &name.spot,
@@ -276,6 +278,8 @@ fn destination(
             "raise `retry_longest` or lower `retry_first`",
         );
     }
+    let secret_place = context.place(&secret.as_ref()?.spot);
+    let previous_secret_place = previous_secret.as_ref().map(|it| context.place(&it.spot));
     Some(DestinationConfig {
         name: DestinationName::parse(&name.value).ok()?,
         url: url?.value,
@@ -288,6 +292,8 @@ fn destination(
             first: written.retry_first.value,
             longest: written.retry_longest.value,
         },
+        secret_place,
+        previous_secret_place,
         circuit: Circuit {
             failures: written.circuit.value.failures.value,
             open_for: written.circuit.value.open.value,

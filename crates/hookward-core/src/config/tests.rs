@@ -816,6 +816,16 @@ fn listeners_are_safe_and_apart() {
         "limits.unverified_bytes = '512KiB'",
         "4:10: sources.rest.body_max: a body of 1MiB would never fit; raise limits.unverified_bytes above it",
     );
+    // A segment has to hold the body and what is kept beside it.
+    check(
+        "store.segment = '1MiB'",
+        "4:10: sources.rest.body_max: a body of 1MiB would never fit; raise store.segment above it",
+    );
+    check(
+        "store.segment = '2MiB'\nsources.a = { provider = 'stripe', secret = 'env:A', destination = 'rest', body_max = '2MiB' }",
+        "2:87: sources.a.body_max: a body of 2MiB would never fit; raise store.segment above it",
+    );
+    check("store.segment = '2MiB'", "");
 }
 
 #[test]
@@ -1003,6 +1013,9 @@ fn every_key_means_what_it_says() {
     let [app] = &destinations[..] else { panic!("one destination") };
     assert_eq!(app.url.to_string(), "https://app.example/webhooks/?tenant=1");
     assert_eq!(app.previous_secret, Some(SecretRef::Env("DELIVERY_SECRET_OLD".to_owned())));
+    assert_eq!(app.secret_place.path, "destinations.app.secret");
+    let previous = app.previous_secret_place.as_ref().unwrap();
+    assert_eq!(previous.path, "destinations.app.previous_secret");
     assert_eq!((app.timeout, app.concurrency), (Duration::from_secs(20), 4));
     let retry = Retry {
         attempts_max: 3,
@@ -1012,6 +1025,68 @@ fn every_key_means_what_it_says() {
     assert_eq!(app.retry, retry);
     assert_eq!(app.circuit, Circuit { failures: 3, open_for: Duration::from_secs(10) });
     assert!(!format!("{app:?}").contains("tenant"), "queries may hold tokens");
+}
+
+#[test]
+fn what_counts_only_from_the_start_is_named_when_it_changes() {
+    let full = good(FULL);
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        assert!(FULL.contains(from), "{from}");
+        let changed = good(&FULL.replacen(from, to, 1));
+        assert_eq!(full.needs_restart_for(&changed), expected, "{to}");
+        assert_eq!(changed.needs_restart_for(&full), expected, "{to}");
+    };
+    check("timeout = \"20s\"", "timeout = \"21s\"", &[]);
+    check("body_max = \"2MiB\"", "body_max = \"3MiB\"", &[]);
+    check("[::1]:8080", "[::1]:8082", &["server.listen"]);
+    check("tls/cert.pem", "tls/other.pem", &["server.tls"]);
+    check("http2_cleartext = true", "http2_cleartext = false", &["server.http2_cleartext"]);
+    check("10.0.0.0/8", "10.0.0.0/9", &["server.trusted_proxies"]);
+    let header = ["\"Forwarded\"", "\"X-Real-IP\""];
+    check(header[0], header[1], &["server.trusted_proxies"]);
+    check("drain = \"20s\"", "drain = \"21s\"", &["server.drain"]);
+    check("127.0.0.1:9090", "127.0.0.1:9091", &["admin.listen"]);
+    check("credential:admin-token", "credential:other-token", &["admin.token"]);
+    let admin = "[admin]\nlisten = \"127.0.0.1:9090\"\ntoken = \"credential:admin-token\"\n";
+    check(admin, "", &["admin"]);
+    check("path = \"data\"", "path = \"elsewhere\"", &["store.path"]);
+    check("queue_max = 5000", "queue_max = 5001", &["store.queue_max"]);
+    check("segment = \"16MiB\"", "segment = \"32MiB\"", &["store.segment"]);
+    for (key, from, to) in [
+        ("limits.connections", "connections = 500", "connections = 501"),
+        ("limits.connections_per_address", "per_address = 50", "per_address = 51"),
+        ("limits.unverified", "\"100/m\"", "\"101/m\""),
+        ("limits.unverified_burst", "burst = 10\n", "burst = 11\n"),
+        ("limits.unverified_in_flight", "in_flight = 20", "in_flight = 21"),
+        ("limits.unverified_bytes", "\"64MiB\"", "\"65MiB\""),
+        ("limits.header_timeout", "header_timeout = \"5s\"", "header_timeout = \"6s\""),
+        ("limits.tls_handshake_timeout", "\"6s\"", "\"7s\""),
+        ("limits.keep_alive", "keep_alive = \"1m\"", "keep_alive = \"2m\""),
+    ] {
+        check(from, to, &[key]);
+    }
+    check("info,hookward_server=debug", "debug", &["log.level"]);
+    check("format = \"json\"", "format = \"human\"", &["log.format"]);
+}
+
+#[test]
+fn a_table_counts_from_the_start_and_what_provisions_it_does_not() {
+    let store = |keys: &str| good(&format!("[store]\nkind = 'dynamodb'\n{keys}"));
+    let plain = store("");
+    for (keys, expected) in [
+        ("table = 'others'", "store.table"),
+        ("region = 'eu-central-1'", "store.region"),
+        ("endpoint = 'http://127.0.0.1:8000'", "store.endpoint"),
+        ("completion = 'each'", "store.completion"),
+        ("node_lease = '1m'", "store.node_lease"),
+        ("journal_delay = '1ms'", "store.journal_delay"),
+        ("queue_max = 5", "store.queue_max"),
+    ] {
+        assert_eq!(plain.needs_restart_for(&store(keys)), [expected]);
+    }
+    let provisioned = store("kms_key = 'alias/hooks'\nwrite_units_max = 10");
+    assert_eq!(plain.needs_restart_for(&provisioned), [""; 0]);
+    assert_eq!(plain.needs_restart_for(&good("")), ["store.kind"]);
 }
 
 #[test]

@@ -148,6 +148,14 @@ impl Key {
         }
     }
 
+    /// Whether it can sign, and not only verify.
+    pub(super) fn can_sign(&self) -> bool {
+        match self.0 {
+            Kind::Sha256(_) | Kind::Sha512(_) | Kind::Sha1(_) | Kind::Ed25519Pair(_) => true,
+            Kind::Ed25519(_) => false,
+        }
+    }
+
     /// Signs; `None` when this key is of another kind or can only verify.
     pub(super) fn sign<'c>(
         &self,

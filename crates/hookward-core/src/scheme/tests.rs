@@ -266,7 +266,9 @@ fn keys_of_the_wrong_kind_are_refused_with_what_they_should_be() {
         let secrets = vec![(Secret::new(secret.to_owned()), Validity::default())];
         match Scheme::new(rules, secrets).unwrap_err() {
             SchemeError::WeakSecret { reason, .. } => reason,
-            other @ (SchemeError::Rules(_) | SchemeError::NoSecret) => panic!("{other:?}"),
+            other @ (SchemeError::Rules(_) | SchemeError::NoSecret | SchemeError::CannotSign) => {
+                panic!("{other:?}")
+            }
         }
     };
     let reason = refused(standard_webhooks::rules(), "whsec_this*is*not*base64*at*all!");
@@ -276,5 +278,21 @@ fn keys_of_the_wrong_kind_are_refused_with_what_they_should_be() {
     assert_eq!(
         refused(standard_webhooks::rules(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZI"),
         WeakSecret::Short { bytes: 18 }
+    );
+}
+
+#[test]
+fn a_public_key_cannot_sign() {
+    let check = |secret: &str, can_sign: bool| {
+        let secrets = vec![(Secret::new(secret.to_owned()), Validity::default())];
+        let scheme = Scheme::new(standard_webhooks::rules(), secrets).unwrap();
+        assert_eq!(scheme.can_sign(), can_sign);
+        assert_eq!(scheme.sign("msg_1", NOW, b"{}").is_some(), can_sign);
+    };
+    check("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", true);
+    check("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", false);
+    check(
+        "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==",
+        true,
     );
 }

@@ -266,6 +266,55 @@ fn slacks_challenge_is_answered_and_its_forms_are_told_apart_by_content() {
 }
 
 #[test]
+fn a_form_is_held_to_what_json_is_held_to() {
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let check = |rules: &SourceRules, body: &'static str, expected: Result<Intake, &str>| {
+        let outcome = send(&source(rules.clone()), body, &form).map(|event| event.intake);
+        assert_eq!(outcome.as_ref().map_err(Refusal::as_str), expected.as_ref().map_err(|it| *it));
+    };
+    let pointer = |text| Pointer::parse(text).unwrap();
+    let command = "command=%2Fdeploy&team_id=T1&retry=0&is_enterprise_install=false";
+    let slack = rules("slack");
+    check(&slack, command, DELIVER);
+
+    let mut expecting = slack.clone();
+    expecting.expect = vec![
+        (pointer("/team_id"), Expected::Text("T1".into())),
+        (pointer("/retry"), Expected::Integer(0)),
+        (pointer("/is_enterprise_install"), Expected::Bool(false)),
+    ];
+    check(&expecting, command, DELIVER);
+    let unexpected = Ok(quarantined(Quarantine::UnexpectedValue));
+    check(&expecting, "team_id=T1&retry=0&is_enterprise_install=true", unexpected);
+    check(&expecting, "team_id=T1&team_id=T2&retry=0&is_enterprise_install=false", unexpected);
+    check(&expecting, "command=x", unexpected);
+    expecting.expect = vec![(pointer("/team/id"), Expected::Text("T1".into()))];
+    check(&expecting, command, unexpected);
+
+    let mut typed = slack.clone();
+    typed.types = Some(BTreeSet::from(["/deploy".into()]));
+    typed.unknown_types = UnknownTypes::Quarantine;
+    check(&typed, command, Ok(quarantined(Quarantine::UnknownType)));
+    typed.event_type = EventTypeRule::Body(pointer("/command"));
+    check(&typed, command, DELIVER);
+    check(&typed, "command=%2Fdrop", Ok(quarantined(Quarantine::UnknownType)));
+    typed.unknown_types = UnknownTypes::Refuse;
+    check(&typed, "command=%2Fdrop", Err("type_refused"));
+    let event = send(&source(typed.clone()), command, &form).unwrap();
+    assert_eq!(event.event_type.as_deref(), Some("/deploy"));
+
+    let schema = Schema::compile(&serde_json::json!({}), crate::schema::Additional::Tolerate);
+    let schema = Arc::new(schema.unwrap());
+    typed.schemas.by_type.insert("/deploy".into(), Arc::clone(&schema));
+    check(&typed, command, Ok(quarantined(Quarantine::SchemaViolation)));
+    let mut checked = slack;
+    checked.schemas.fallback = Some(schema);
+    check(&checked, command, Ok(quarantined(Quarantine::SchemaViolation)));
+    checked.malformed = Malformed::Reject;
+    check(&checked, command, Err("rejected"));
+}
+
+#[test]
 fn a_conflict_is_kept_under_a_key_of_its_own() {
     let source = source(rules("hmac"));
     let sent = |body: &'static str| send(&source, body, &[]).unwrap();

@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 
-use super::{AdminError, events::parse_key};
+use super::{AdminError, audit, events::parse_key};
 use crate::gateway::Gateway;
 
 /// Delivers an event again, whatever became of it.
@@ -21,7 +21,7 @@ pub(super) async fn replay(
     for lane in gateway.routes().lanes.values() {
         lane.wake.notify_one();
     }
-    tracing::info!(%key, audit = true, "operator replayed an event");
+    audit::replayed(key);
     Ok(Json(serde_json::json!({ "status": "queued", "key": key.to_string() })))
 }
 
@@ -32,6 +32,6 @@ pub(super) async fn discard(
 ) -> Result<Json<serde_json::Value>, AdminError> {
     let key = parse_key(&key)?;
     gateway.store.discard(key, gateway.clock.now()).await?;
-    tracing::info!(%key, audit = true, "operator dropped a dead letter");
+    audit::dropped(key);
     Ok(Json(serde_json::json!({ "status": "dropped", "key": key.to_string() })))
 }

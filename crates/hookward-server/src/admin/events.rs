@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
 };
-use hookward_core::{EventKey, SourceName, Timestamp};
+use hookward_core::{EventKey, SourceName, Timestamp, limits};
 use hookward_store::{Cursor, State as EventState, StoreError};
 use serde::Deserialize;
 
@@ -15,9 +15,6 @@ use super::{
     view::{EventView, PageView},
 };
 use crate::gateway::Gateway;
-
-/// The most events on a page.
-const PAGE_MAX: usize = 1_000;
 
 /// The filters of a list, as query parameters.
 #[derive(Debug, Default, Deserialize)]
@@ -56,7 +53,7 @@ impl Filter {
             since: time(self.since)?,
             before: time(self.before)?,
             cursor: self.cursor.map(Cursor),
-            limit: self.limit.unwrap_or(50).clamp(1, PAGE_MAX),
+            limit: self.limit.unwrap_or(50).clamp(1, limits::ADMIN_PAGE_MAX),
         })
     }
 }

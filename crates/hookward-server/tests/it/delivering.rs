@@ -2,13 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hookward_core::config::{Circuit, DestinationConfig};
+use hookward_core::{
+    config::{Circuit, DestinationConfig},
+    scheme::SchemeError,
+    secret::Secret,
+};
+use hookward_server::destination::Destination;
 use hookward_store::{DeadReason, State};
 use tokio::sync::Notify;
 
 use crate::{
     application::{Application, Reply, verifier},
-    world::{Setup, World, log, soon},
+    world::{Setup, World, log, read, soon},
 };
 
 const PREVIOUS_SECRET: &str = "whsec_Uk4p1mXc7QyG9sVb2LzJw8eTf3HdNa6KoRiBt5PvWqE=";
@@ -172,6 +177,29 @@ async fn while_a_secret_is_replaced_deliveries_are_signed_with_both() {
     let request = hookward_core::Request { head, body: delivery.body.clone() };
     assert!(verifier(PREVIOUS_SECRET).verify(request, world.clock.now()).is_ok());
     assert_eq!(delivery.header("webhook-signature").split(' ').count(), 2);
+}
+
+#[test]
+fn a_destination_needs_a_secret_that_signs() {
+    let refused = |secret: &str| {
+        let config = read(&format!(
+            r#"
+[sources.a]
+provider = "hmac"
+secret = "806e4fa25f1b9c27e0d84a6f93b2c7d1"
+[destinations.app]
+url = "http://127.0.0.1/"
+secret = "{secret}"
+"#
+        ));
+        let signing = Secret::new(PREVIOUS_SECRET.to_owned());
+        let secrets = vec![signing, Secret::new(secret.to_owned())];
+        Destination::new(config.destinations[0].clone(), secrets).err()
+    };
+    let public = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    assert_eq!(refused(public), Some(SchemeError::CannotSign));
+    let private = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+    assert_eq!(refused(private), None);
 }
 
 #[tokio::test]

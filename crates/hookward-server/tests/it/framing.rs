@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::net::TcpStream;
+
 use crate::{
-    wire::{Letter, Wire},
+    wire::{Answer, Letter, Wire},
     world::{Setup, World, soon},
 };
 
@@ -383,16 +385,70 @@ async fn who_stays_away_with_half_a_body_leaves_no_place_taken() {
     let setup = Setup::default().delivering_nowhere();
     let setup = setup.but(|config| config.limits.unverified_in_flight = 1);
     let world = setup.begins().await;
-    let letter = world.order(1);
-    let mut slow = Wire::to(world.address()).await;
-    slow.write(letter.clone().and("expect", "100-continue").head()).await;
+    let (slow, asked) = begins(&world, "127.0.0.2", &world.order(1)).await;
     // It is asked for its body, so it has the one place.
-    assert_eq!(slow.answer().await.status, 100);
-    let answer = world.sends(&world.order(2)).await;
+    assert_eq!(asked.status, 100);
+    let (_, answer) = begins(&world, "127.0.0.3", &world.order(2)).await;
     assert_eq!((answer.status, &*answer.code()), (429, "too_many_requests"));
     assert!(answer.retry_after().is_some());
+    // A body that comes with its head needs no place.
+    let mut whole = Wire::to(world.address()).await;
+    whole.write(world.order(3).bytes()).await;
+    assert_eq!(whole.answer().await.status, 200);
     drop(slow);
-    let free = async { while world.sends(&world.order(3)).await.status != 200 {} };
+    let free = async {
+        let letter = world.order(4);
+        loop {
+            let (mut wire, _) = begins(&world, "127.0.0.3", &letter).await;
+            wire.write_what_is_taken(&letter.body).await;
+            if wire.try_answer().await.is_some_and(|answer| answer.status == 200) {
+                return;
+            }
+        }
+    };
     soon("the place is free", Box::pin(free)).await;
+    assert_eq!(world.stored().await.len(), 2);
+}
+
+#[tokio::test]
+async fn slow_strangers_at_one_address_do_not_shut_the_others_out() {
+    let setup = Setup::default().delivering_nowhere();
+    let world = setup.but(|config| config.limits.unverified_in_flight = 16).begins().await;
+    let mut slow = Vec::new();
+    for number in 0..2 {
+        let (wire, asked) = begins(&world, "127.0.0.2", &world.order(number)).await;
+        assert_eq!(asked.status, 100);
+        slow.push(wire);
+    }
+    // Their address has its share, however many more it sends.
+    for number in 2..20 {
+        let (_, refused) = begins(&world, "127.0.0.2", &world.order(number)).await;
+        assert_eq!(refused.status, 429);
+    }
+    let letter = world.order(100);
+    let (mut genuine, asked) = begins(&world, "127.0.0.4", &letter).await;
+    assert_eq!(asked.status, 100);
+    genuine.write(&letter.body).await;
+    assert_eq!(genuine.answer().await.status, 200);
     assert_eq!(world.stored().await.len(), 1);
+}
+
+/// Sends a head, and no body yet; what the gateway says to that.
+async fn begins(world: &World, local: &str, letter: &Letter) -> (Wire<TcpStream>, Answer) {
+    let mut wire = Wire::from(local, world.address()).await;
+    wire.write(letter.clone().and("expect", "100-continue").head()).await;
+    let answer = wire.answer().await;
+    (wire, answer)
+}
+
+#[tokio::test]
+async fn an_ambiguous_request_is_one_wherever_it_goes() {
+    let world = archive().await;
+    let letter = world.order(1).at("/nowhere");
+    let length = letter.body.len().to_string();
+    let letter = letter.in_chunks(10).and("content-length", length);
+    let mut wire = Wire::to(world.address()).await;
+    wire.write(letter.bytes()).await;
+    assert_eq!(wire.answer().await.status, 400);
+    assert_eq!(wire.rest().await, b"");
 }

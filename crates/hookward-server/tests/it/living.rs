@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use hookward_core::{secret::Secret, secret::SecretRef};
-use hookward_store::fault::Op;
+use hookward_server::Pace;
 use tokio::sync::Notify;
 
 use crate::{
     application::Reply,
     wire::{Letter, Wire},
-    world::{Setup, World, soon},
+    world::{Setup, World, log, soon},
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -96,12 +96,110 @@ async fn a_reload_keeps_what_budgets_and_circuits_know() {
     // One more, and the budget is used up.
     world.takes_orders([2]).await;
     assert_eq!(world.sends(&world.order(3)).await.status, 503);
-    // The circuit is still open: what is due is not tried.
-    let leases = world.store.calls(Op::Lease);
+    // The circuit is still open: what is due is not tried, until one attempt finds that it is too early.
     assert_eq!(world.metric(r#"hookward_circuit_open{destination="app"}"#).await, Some(1.0));
-    assert_eq!(world.store.calls(Op::Lease), leases);
+    world.app.answers([Reply::Status(500)]);
     clock.advance(Duration::from_secs(61));
-    world.delivers(3).await;
+    world.delivers(2).await;
+    clock.advance(Duration::from_secs(61));
+    // One that fails, one that fails, and each of both once more: an attempt in between would be one too many.
+    world.delivers(4).await;
+    assert_eq!(world.states().await, ["done", "done"]);
+    let attempts: u32 = world.stored().await.iter().map(|kept| kept.attempts).sum();
+    assert_eq!(attempts, 4);
+}
+
+#[tokio::test]
+async fn a_reload_in_mid_delivery_sends_no_more_at_once_than_configured() {
+    let mut world = Setup::default().but_app(|app| app.concurrency = 2).begins().await;
+    let told = Arc::new(Notify::new());
+    world.app.always(Reply::After(Arc::clone(&told), 200));
+    world.takes_orders(1..=2).await;
+    world.app.got(2).await;
+    world.reloads(|_| {}).await;
+    world.takes_orders(3..=6).await;
+    for arrived in 3..=6 {
+        told.notify_one();
+        world.app.got(arrived).await;
+        assert_eq!(world.app.deliveries().len(), arrived);
+    }
+    // A lower limit counts what is on its way already.
+    world.reloads(|config| config.destinations[0].concurrency = 1).await;
+    world.takes_orders(7..=8).await;
+    told.notify_one();
+    world.settles(5).await;
+    assert_eq!(world.app.deliveries().len(), 6);
+    for arrived in 7..=8 {
+        told.notify_one();
+        world.app.got(arrived).await;
+        assert_eq!(world.app.deliveries().len(), arrived);
+    }
+    told.notify_one();
+    world.delivers(8).await;
+}
+
+#[tokio::test]
+async fn a_stopping_gateway_waits_for_what_was_on_its_way_before_a_reload() {
+    let mut world = World::new().await;
+    let told = Arc::new(Notify::new());
+    world.app.answers([Reply::After(Arc::clone(&told), 200)]);
+    world.takes_orders([1]).await;
+    world.app.got(1).await;
+    world.reloads(|_| {}).await;
+    world.reloads(|_| {}).await;
+    // All that the new lanes had to do is done.
+    world.takes_orders([2]).await;
+    world.settles(1).await;
+    let stopping = world.stops(LONG);
+    world.refuses_connections().await;
+    assert!(!world.store_is_closed() && !stopping.is_finished());
+    told.notify_one();
+    assert!(soon("the gateway stops", stopping).await.unwrap());
+    assert_eq!(world.states().await, ["done", "done"]);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_close_does_not_hold_a_stopping_gateway_up() {
+    let pace = Pace { close: Duration::from_millis(100), ..Pace::default() };
+    let mut world = Setup::default().at_pace(pace).begins().await;
+    world.takes_orders([1]).await;
+    world.delivers(1).await;
+    world.store_hangs_at_the_end();
+    let stopped = soon("the gateway stops", world.tries_to_stop(LONG)).await.unwrap();
+    let error = stopped.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "it did not close within 100ms");
+    assert!(world.store_is_closed());
+}
+
+#[tokio::test]
+async fn bodies_are_forgotten_when_their_time_is_over() {
+    let (setup, clock) = Setup::default().at_standstill();
+    let pace = Pace { housekeeping: Duration::from_millis(10), ..Pace::default() };
+    let setup = setup.but_source("orders", |rules| {
+        rules.body_retention = Duration::from_hours(48);
+        rules.key_retention = Some(Duration::from_hours(72));
+    });
+    let world = setup.at_pace(pace).begins().await;
+    world.takes_orders([1]).await;
+    world.delivers(1).await;
+    let key = world.stored_one().await.event.key;
+    clock.advance(Duration::from_hours(47));
+    world.keeps_house().await;
+    assert!(!world.kept(key).await.unwrap().event.body.is_empty());
+
+    clock.advance(Duration::from_hours(2));
+    world.keeps_house().await;
+    let kept = world.kept(key).await.unwrap();
+    assert!(kept.body_expired && kept.event.body.is_empty());
+    assert!(log().contains("forgot what had expired"));
+    let replay = world.operator("POST", &format!("/v1/events/{key}/replay")).await;
+    assert_eq!((replay.status, &*replay.code()), (410, "body_expired"));
+    // Its key is still known, and then it is not.
+    assert_eq!(world.states().await.len(), 0);
+    clock.advance(Duration::from_hours(24));
+    world.keeps_house().await;
+    assert!(world.kept(key).await.is_none());
 }
 
 #[tokio::test]

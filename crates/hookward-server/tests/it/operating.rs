@@ -1,5 +1,7 @@
 //! The operator's side: who is let in, what is shown, replay and drop.
 
+use std::time::Duration;
+
 use hookward_store::fault::{Fault, Op};
 
 use crate::{
@@ -42,6 +44,26 @@ async fn without_the_token_nothing_is_told() {
     }
     assert_eq!(world.store.calls(Op::Requeue) + world.store.calls(Op::Discard), 0);
     assert_eq!(world.states().await, ["done"]);
+}
+
+#[tokio::test]
+async fn the_age_of_what_waits_is_told() {
+    const AGE: &str = "hookward_oldest_pending_age_seconds";
+    let (setup, clock) = Setup::default().at_standstill();
+    let world = setup.begins().await;
+    assert_eq!(world.metric(AGE).await, Some(0.0));
+    world.app.answers([Reply::With(503, "retry-after", "3600".to_owned())]);
+    world.takes_orders([1]).await;
+    world.settles(1).await;
+    clock.advance(Duration::from_secs(90));
+    // A younger one that is delivered at once changes nothing.
+    world.takes_orders([2]).await;
+    world.delivers(2).await;
+    assert_eq!(world.metric(AGE).await, Some(90.0));
+    assert_eq!(world.metric(r#"hookward_events{state="pending"}"#).await, Some(1.0));
+    clock.advance(Duration::from_hours(1));
+    world.delivers(3).await;
+    assert_eq!(world.metric(AGE).await, Some(0.0));
 }
 
 #[tokio::test]

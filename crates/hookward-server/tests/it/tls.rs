@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use hookward_server::Pace;
 use http::{Request, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
@@ -12,7 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 use tempfile::TempDir;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{io::AsyncReadExt as _, net::TcpStream, task::JoinHandle};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
@@ -174,14 +175,36 @@ async fn a_new_certificate_is_used_from_the_next_connection_on() {
     assert_eq!(Wire::over(after).sends(&world.order(2)).await.status, 200);
     assert_eq!(before.sends(&world.order(3)).await.status, 200);
 
-    // One of no use is told of, and changes nothing; the rest of the configuration is taken up.
+    // With one of no use nothing is taken up, neither it nor the rest of the configuration.
     std::fs::write(certificate.folder.path().join("cert.pem"), "no certificate").unwrap();
     let wrong = world.tries_to_reload(|config| config.sources.truncate(1)).await.unwrap_err();
     assert!(wrong.to_string().contains("cert.pem holds no usable certificate"), "{wrong}");
     let after = connect(world.address(), &[&renewed], &[b"http/1.1"]).await.unwrap();
     let mut after = Wire::over(after);
     assert_eq!(after.sends(&world.order(4)).await.status, 200);
-    assert_eq!(after.sends(&world.letter("plain", "", "{}")).await.status, 404);
+    assert_eq!(after.sends(&world.letter("plain", "", r#"{"id":1}"#)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_noticed_without_being_told() {
+    let certificate = Certificate::new();
+    let pace = Pace { housekeeping: Duration::from_millis(10), ..Pace::default() };
+    let world = certificate.on(Setup::default()).at_pace(pace).begins().await;
+    let connect_to = async |der| connect(world.address(), &[der], &[b"http/1.1"]).await;
+    connect_to(&certificate.der).await.unwrap();
+
+    let renewed = Certificate::write(certificate.folder.path());
+    world.keeps_house().await;
+    assert!(connect_to(&certificate.der).await.is_err());
+    let stream = connect_to(&renewed).await.unwrap();
+    assert_eq!(Wire::over(stream).sends(&world.order(1)).await.status, 200);
+    assert!(log().contains("certificate reloaded"));
+
+    std::fs::write(certificate.folder.path().join("key.pem"), "no key").unwrap();
+    world.keeps_house().await;
+    assert!(log().contains("certificate not reloaded, the former stays in use"));
+    let stream = connect_to(&renewed).await.unwrap();
+    assert_eq!(Wire::over(stream).sends(&world.order(2)).await.status, 200);
 }
 
 #[tokio::test]
@@ -236,8 +259,41 @@ async fn streams_in_progress_are_finished_while_the_gateway_stops() {
 }
 
 #[tokio::test]
+async fn a_connection_that_asks_nothing_does_not_hold_up_the_end() {
+    let certificate = Certificate::new();
+    let mut world = certificate.on(Setup::default()).begins().await;
+    let before_tls = TcpStream::connect(world.address()).await.unwrap();
+    let stream = connect(world.address(), &[&certificate.der], &[b"h2"]).await.unwrap();
+    assert!(soon("it stops", world.stops(Duration::from_mins(10))).await.unwrap());
+    drop((before_tls, stream));
+}
+
+#[tokio::test]
+async fn a_client_of_http_2_has_to_ask_for_something() {
+    let certificate = Certificate::new();
+    let setup = certificate.on(Setup::default().delivering_nowhere()).but(|config| {
+        config.limits.header_timeout = Duration::from_millis(200);
+        config.limits.keep_alive = Duration::from_millis(300);
+    });
+    let world = setup.begins().await;
+    let connect = async || connect(world.address(), &[&certificate.der], &[b"h2"]).await;
+    // One says nothing, one only speaks the protocol, and one asks once. Each answers every ping, and keeps its end open.
+    let mut silent = connect().await.unwrap();
+    let (_idle, idles) = speak_http2(connect().await.unwrap()).await;
+    let (mut sender, rests) = speak_http2(connect().await.unwrap()).await;
+    assert_eq!(sends(&mut sender, &world.order(1)).await.unwrap().status, 200);
+    let mut said = Vec::new();
+    let ended = soon("the silent one is left", silent.read_to_end(&mut said)).await;
+    // Whoever has not begun is left without a farewell of TLS.
+    let cut_off = |error: &std::io::Error| error.kind() == std::io::ErrorKind::UnexpectedEof;
+    assert!(ended.as_ref().map_or_else(cut_off, |_| true), "{ended:?}");
+    soon("the idle one is told to go", idles).await.unwrap().unwrap();
+    soon("the resting one is told to go", rests).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_flood_of_reset_streams_is_told_to_go_away() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
     let setup = Setup::default().but(|config| config.server.http2_cleartext = true);
     let world = setup.begins().await;
     let mut stream = TcpStream::connect(world.address()).await.unwrap();

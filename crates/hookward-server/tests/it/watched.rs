@@ -1,6 +1,9 @@
 //! A store that tells when it has settled something, and stays readable after it was closed.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use hookward_core::{Event, EventKey, SourceName, Timestamp};
@@ -14,7 +17,9 @@ use tokio::sync::watch;
 pub(crate) struct Watched {
     inner: Arc<dyn Store>,
     settled: Arc<watch::Sender<usize>>,
+    kept_house: Arc<watch::Sender<usize>>,
     closed: Arc<watch::Sender<bool>>,
+    hangs: Arc<AtomicBool>,
 }
 
 impl Watched {
@@ -22,13 +27,25 @@ impl Watched {
         Self {
             inner,
             settled: Arc::new(watch::Sender::new(0)),
+            kept_house: Arc::new(watch::Sender::new(0)),
             closed: Arc::new(watch::Sender::new(false)),
+            hangs: Arc::default(),
         }
     }
 
     /// How many deliveries were settled, whatever their outcome.
     pub(crate) fn settled(&self) -> watch::Receiver<usize> {
         self.settled.subscribe()
+    }
+
+    /// How often it was asked to forget what has expired, and has.
+    pub(crate) fn kept_house(&self) -> watch::Receiver<usize> {
+        self.kept_house.subscribe()
+    }
+
+    /// From now on it never ends to close.
+    pub(crate) fn hangs_at_the_end(&self) {
+        self.hangs.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -93,7 +110,9 @@ impl Store for Watched {
     }
 
     async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
-        self.inner.expire(now).await
+        let expired = self.inner.expire(now).await;
+        self.kept_house.send_modify(|count| *count += 1);
+        expired
     }
 
     async fn health(&self) -> Result<(), StoreError> {
@@ -102,6 +121,9 @@ impl Store for Watched {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.closed.send_replace(true);
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
 }

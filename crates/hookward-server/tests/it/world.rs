@@ -1,8 +1,14 @@
 //! A gateway with its senders and its application, all of them real and on loopback.
 
 use std::{
-    cell::RefCell, collections::BTreeMap, fmt::Write as _, io, net::SocketAddr, path::Path,
-    sync::Arc, sync::Once, time::Duration,
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt::Write as _,
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use hookward_core::{
@@ -12,15 +18,16 @@ use hookward_core::{
     source::SourceRules,
 };
 use hookward_server::{
-    Clock, Gateway, ManualClock, Server, SystemClock, admin::AdminToken, destination::Destination,
-    gateway::RoutesBuilder, tls::TlsError,
+    Clock, Gateway, ManualClock, Pace, Server, SystemClock, admin::AdminToken,
+    destination::Destination, gateway::RoutesBuilder, tls::TlsError,
 };
 use hookward_store::{
-    Kept, Query, Store as _,
+    Kept, Query, Store as _, StoreError,
     fault::{Faulty, Op},
     memory::Memory,
 };
 use tokio::task::JoinHandle;
+use tracing::subscriber::DefaultGuard;
 
 use crate::{
     application::{Application, Delivery},
@@ -52,6 +59,7 @@ pub(crate) struct Setup {
     tune: Vec<Tune>,
     queue_max: usize,
     clock: Arc<dyn Clock>,
+    pace: Pace,
 }
 
 type Tune = Box<dyn FnOnce(&mut Config) + Send>;
@@ -63,6 +71,7 @@ impl Default for Setup {
             tune: Vec::new(),
             queue_max: 10_000,
             clock: SystemClock::start(),
+            pace: Pace::default(),
         }
     }
 }
@@ -111,6 +120,11 @@ impl Setup {
 
     pub(crate) fn queue_of(mut self, events: usize) -> Self {
         self.queue_max = events;
+        self
+    }
+
+    pub(crate) fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
         self
     }
 
@@ -167,7 +181,7 @@ impl World {
         );
         let token = AdminToken::new(Secret::new(ADMIN_TOKEN.to_owned())).unwrap();
         let admin = Some(("127.0.0.1:0".parse().unwrap(), token));
-        let server = Server::start(gateway, &config.server, admin).unwrap();
+        let server = Server::start_at(setup.pace, gateway, &config.server, admin).unwrap();
         Self {
             app,
             store,
@@ -261,6 +275,11 @@ impl World {
         stored
     }
 
+    /// What is stored under a key, with its body or without.
+    pub(crate) async fn kept(&self, key: hookward_core::EventKey) -> Option<Kept> {
+        self.watched.get(key).await.unwrap()
+    }
+
     /// The one event that is stored.
     pub(crate) async fn stored_one(&self) -> Kept {
         let mut stored = self.stored().await;
@@ -282,6 +301,19 @@ impl World {
         let ops = [Op::Append, Op::Lease, Op::Extend, Op::Settle, Op::Get, Op::List, Op::Counts];
         let ops = ops.into_iter().chain([Op::Requeue, Op::Discard, Op::Health]);
         ops.map(|op| self.store.calls(op)).sum()
+    }
+
+    /// Waits until the gateway has looked after itself once more: a whole round that began after this.
+    pub(crate) async fn keeps_house(&self) {
+        let mut kept = self.watched.kept_house();
+        let seen = *kept.borrow_and_update();
+        // A round begins with what is counted; its end shows when the one after it begins.
+        drop(soon("it keeps house", kept.wait_for(|it| *it >= seen + 2)).await.unwrap());
+    }
+
+    /// The store never ends to close.
+    pub(crate) fn store_hangs_at_the_end(&self) {
+        self.watched.hangs_at_the_end();
     }
 
     pub(crate) fn store_is_closed(&self) -> bool {
@@ -330,8 +362,15 @@ impl World {
 
     /// Begins to stop; the handle tells whether everything was finished within the time.
     pub(crate) fn stops(&mut self, drain: Duration) -> JoinHandle<bool> {
-        let server = self.server.take().unwrap();
-        tokio::spawn(async move { server.stop(drain).await.unwrap() })
+        let stopping = self.tries_to_stop(drain);
+        tokio::spawn(async move { stopping.await.unwrap().unwrap() })
+    }
+
+    pub(crate) fn tries_to_stop(
+        &mut self,
+        drain: Duration,
+    ) -> JoinHandle<Result<bool, StoreError>> {
+        tokio::spawn(self.server.take().unwrap().stop(drain))
     }
 
     /// Waits until a stopping gateway refuses connections.
@@ -415,21 +454,27 @@ fn senders(config: &Config) -> BTreeMap<String, Source> {
 }
 
 thread_local! {
-    /// What was logged on this thread: a test, its gateway and all that they spawn run on one.
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// What a test and its gateway log, on whichever thread: the gateway's threads log to where the one that starts them does.
+    static LOG: RefCell<Option<(Log, DefaultGuard)>> = const { RefCell::new(None) };
 }
 
 /// All that this test's gateway has logged so far, at the level of most detail, as JSON lines.
 pub(crate) fn log() -> String {
-    LOG.with_borrow(|log| String::from_utf8(log.clone()).unwrap())
+    LOG.with_borrow(|log| log.as_ref().map_or_else(String::new, |(log, _)| log.text()))
 }
 
-#[derive(Clone, Copy)]
-struct ThisThread;
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for ThisThread {
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -439,9 +484,13 @@ impl io::Write for ThisThread {
 }
 
 fn start_logging() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
-        subscriber.with_writer(|| ThisThread).init();
+    LOG.with_borrow_mut(|started| {
+        started.get_or_insert_with(|| {
+            let log = Log::default();
+            let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
+            let writer = log.clone();
+            let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+            (log, tracing::subscriber::set_default(subscriber))
+        });
     });
 }

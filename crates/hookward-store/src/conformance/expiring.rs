@@ -5,6 +5,7 @@ use super::{
     ensure_eq, event, get, keep, key, lease, lease_one, parts, says, settle, shop, testing,
 };
 use crate::{Query, State, StoreError};
+use hookward_core::{Intake, Quarantine};
 
 pub(super) async fn an_unfinished_event_never_expires(subject: &dyn Subject) -> Verdict {
     let store = subject.fresh().await;
@@ -107,5 +108,57 @@ pub(super) async fn a_dead_letter_expires_with_its_body(subject: &dyn Subject) -
     ensure_eq!(counts(&*store).await?.dead, 0, "dead letters after their time");
     let again = says(store.append(event(1), Claim::Queue).await)?;
     ensure_eq!(again, Receipt::Duplicate { state: State::Dead }, "the same event again");
+    Ok(())
+}
+
+pub(super) async fn a_time_that_was_wrong_is_not_about_what_comes_later(
+    subject: &dyn Subject,
+) -> Verdict {
+    let mut store = subject.fresh().await;
+    let quarantined = |number| {
+        let mut parts = parts(number);
+        parts.intake = Intake::Quarantine(Quarantine::NotJson);
+        testing::event(parts)
+    };
+    // Delivered and given up on after the clock was wrong, though they came before.
+    keep(&*store, [1, 2]).await?;
+    says(store.expire(NOON.saturating_add(4_000 * DAY)).await)?;
+    let leased = lease(&*store, after(1), 2).await?;
+    for (leased, outcome) in
+        leased.into_iter().zip([Outcome::Done, Outcome::Dead] as [fn(_) -> _; 2])
+    {
+        settle(&*store, leased.lease, outcome(attempt(2, "after all")), after(2)).await?;
+    }
+    says(store.append(quarantined(3), Claim::Queue).await)?;
+    for round in 0..3 {
+        says(store.expire(after(3)).await)?;
+        for (number, state) in [(1, State::Done), (2, State::Dead), (3, State::Dead)] {
+            let kept = get(&*store, number).await?;
+            ensure_eq!(
+                (kept.state, kept.body_expired, kept.event.body.clone()),
+                (state, false, parts(number).body),
+                format!("event {number} in round {round}")
+            );
+            let again = says(store.append(event(number), Claim::Queue).await)?;
+            ensure_eq!(again, Receipt::Duplicate { state }, "the same event again");
+        }
+        ensure_eq!(counts(&*store).await?.dead, 2, "dead letters");
+        if let Some(restarted) = subject.restart(store).await {
+            store = restarted;
+        } else {
+            return Ok(());
+        }
+        if round == 1 {
+            says(store.close().await)?;
+            store = subject.restart(store).await.ok_or("it restarted before")?;
+        }
+    }
+    says(store.requeue(key(3), after(4)).await)?;
+    let leased = lease_one(&*store, after(4)).await?;
+    settle(&*store, leased.lease, Outcome::Done(attempt(5, "ok")), after(5)).await?;
+    says(store.expire(NOON.saturating_add(2 * DAY)).await)?;
+    for number in 1..4 {
+        ensure!(says(store.get(key(number)).await)?.is_none(), "event {number} outlived its time");
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Claim, Outcome, Receipt, Subject, Verdict, after, attempt, counts, ensure, ensure_eq, event,
-    fenced, get, keep, key, lease, lease_one, parts, says, settle, testing,
+    fenced, get, keep, key, lease, lease_one, parts, says, settle, shop, testing,
 };
 use crate::{State, StoreError};
 use hookward_core::{Intake, Quarantine};
@@ -96,5 +96,49 @@ pub(super) async fn a_discarded_event_is_dropped_and_its_key_held(
     }
     says(store.requeue(key(0), after(5)).await)?;
     ensure_eq!(lease(&*store, after(5), 9).await?.len(), 2, "events due, one of them replayed");
+    Ok(())
+}
+
+pub(super) async fn a_requeued_event_is_pending_since_its_requeue(
+    subject: &dyn Subject,
+) -> Verdict {
+    let mut store = subject.fresh().await;
+    keep(&*store, 0..2).await?;
+    let leased = lease(&*store, after(1), 2).await?;
+    for leased in leased {
+        settle(&*store, leased.lease, Outcome::Dead(attempt(2, "no")), after(2)).await?;
+    }
+    says(store.requeue(key(1), after(40)).await)?;
+    says(store.requeue(key(0), after(50)).await)?;
+    ensure_eq!(counts(&*store).await?.oldest_pending, Some(after(40)), "after a replay");
+    for leased in lease(&*store, after(60), 2).await? {
+        let again = Outcome::Again { at: after(90), attempt: attempt(61, "busy") };
+        settle(&*store, leased.lease, again, after(61)).await?;
+    }
+    ensure_eq!(counts(&*store).await?.oldest_pending, Some(after(40)), "after a retry");
+    keep(&*store, [7]).await?;
+    ensure_eq!(
+        counts(&*store).await?.oldest_pending,
+        Some(parts(7).received_at),
+        "with an event that came before the replay"
+    );
+    let leased = says(store.lease(&[shop()], after(62), after(70), 9).await)?.leased;
+    for leased in leased {
+        settle(&*store, leased.lease, Outcome::Done(attempt(63, "ok")), after(63)).await?;
+    }
+    // An outcome is durable with the next group, so one that is answered later makes it so.
+    let mut archived = parts(9);
+    archived.intake = Intake::Archive;
+    says(store.append(testing::event(archived), Claim::Queue).await)?;
+    for close in [false, true] {
+        if close {
+            says(store.close().await)?;
+        }
+        store = match subject.restart(store).await {
+            Some(store) => store,
+            None => return Ok(()),
+        };
+        ensure_eq!(counts(&*store).await?.oldest_pending, Some(after(40)), "after a restart");
+    }
     Ok(())
 }

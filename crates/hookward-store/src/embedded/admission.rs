@@ -6,7 +6,9 @@ use hookward_core::{Event, EventKey, EventParts, Intake};
 use tokio::sync::oneshot;
 
 use super::{
-    log::{Admission, Log, Shelf, Submission, Then},
+    Options,
+    answer::caller,
+    log::{Admission, Log, Shelf, State, Submission, Then},
     lookup::{Found, Glance, find, glance},
     record::{Encoded, EventRecord},
 };
@@ -20,7 +22,7 @@ pub(crate) async fn append(
     event: Event,
     claim: Claim,
 ) -> Result<Receipt, StoreError> {
-    let event = Arc::new(event.into_parts());
+    let event = event.into_shared();
     let max = log.record_bytes_max();
     let encoded = encode(&event).await?.filter(|record| record.len() <= max);
     let record = encoded.ok_or(StoreError::TooLarge { max })?;
@@ -102,17 +104,15 @@ async fn submit(
     record: Encoded,
     mut reservation: Reservation,
 ) -> Result<Receipt, StoreError> {
-    let (answer, durable) = oneshot::channel();
+    let (answer, durable) = caller();
     let claim = match claim {
         Claim::Lease { until } => Some(until),
         Claim::Queue => None,
     };
-    let queue_max = log.options.queue_max;
-    let waits = event.intake == Intake::Deliver;
+    let intake = event.intake;
     let mut ready = Some((record, Admission { event, claim, answer }));
     log.with_room(|state| {
-        // This one is in flight already.
-        let full = waits && state.book.pending.len() + state.in_flight.len() > queue_max;
+        let full = is_full(&log.options, state, intake);
         let Some(len) = ready.as_ref().map(|(record, _)| record.len()) else { return Ok(Some(())) };
         if full || !state.takes(len) {
             return Err(StoreError::Full);
@@ -127,7 +127,21 @@ async fn submit(
         Ok(Some(()))
     })
     .await?;
-    durable.await.unwrap_or_else(|_| Err(log.broken()))
+    durable.answer().await.unwrap_or_else(|| Err(log.broken()))
+}
+
+/// Whether no more of these are taken. The one that asks is in flight already.
+fn is_full(options: &Options, state: &State, intake: Intake) -> bool {
+    let waiting = state.book.pending.len() + state.in_flight.len();
+    let dead = usize::try_from(state.book.dead()).unwrap_or(usize::MAX);
+    match intake {
+        Intake::Deliver => {
+            waiting > options.queue_max
+                || waiting.saturating_add(dead) > options.queue_max.saturating_add(options.dead_max)
+        }
+        Intake::Quarantine(_) => dead.saturating_add(state.in_flight.len()) > options.dead_max,
+        Intake::Archive => false,
+    }
 }
 
 /// A key that is being appended. When it ends without a submission, whoever waits for it looks again.

@@ -1,7 +1,7 @@
 //! What is known of each event beyond its own record: the unfinished ones, and those that ended unlike most.
 //!
-//! An event that is in neither map here ended as its intake says: delivered, or archived. So a delivered event costs no
-//! memory. All of it comes from the log, and the same methods apply a record when it is written and when it is read
+//! An event that is in neither map here ended as its intake says: delivered, or archived, before its body expired. So a
+//! delivered event costs no memory. All of it comes from the log, and the same methods apply a record when it is written and when it is read
 //! again; applying records again from an older point on, in order, leads to the same end.
 
 use std::{
@@ -11,7 +11,10 @@ use std::{
 
 use hookward_core::{EventKey, EventParts, Intake, SourceName, Timestamp};
 
-use super::record::{Discarded, EventRecord, OutcomeRecord, Place, Requeued, Verdict, held_until};
+use super::{
+    record::{Discarded, EventRecord, OutcomeRecord, Place, Requeued, Verdict, held_until},
+    watermarks::Watermarks,
+};
 use crate::{Counts, DeadReason, Lease, Query, State, StoreError};
 
 /// The state of all events, by place.
@@ -26,8 +29,8 @@ pub(crate) struct Book {
     dead: u64,
     cached_bytes: usize,
     cache_bytes_max: usize,
-    /// What is finished and expired at this time is forgotten, though its segment may still be there.
-    pub(crate) expired_at: Timestamp,
+    /// What is finished and had expired by then is forgotten, though its segment may still be there.
+    pub(crate) watermarks: Watermarks,
 }
 
 /// What an event's record says that the book needs.
@@ -50,6 +53,8 @@ pub(crate) struct Pending {
     pub(crate) due_at: Timestamp,
     /// When it may be leased next: `due_at`, or the end of its lease.
     pub(crate) free_at: Timestamp,
+    /// Since when it is pending: it was received then, or replayed.
+    pub(crate) since: Timestamp,
     token: Option<u64>,
     cached: Option<Arc<EventParts>>,
 }
@@ -61,6 +66,13 @@ pub(crate) struct Resting {
     pub(crate) progress: Progress,
     pub(crate) state: State,
     pub(crate) dead: Option<DeadReason>,
+}
+
+/// An event that was taken out of the book, for another place in it.
+struct Taken {
+    facts: Facts,
+    progress: Progress,
+    since: Timestamp,
 }
 
 /// What was tried.
@@ -129,8 +141,8 @@ impl Book {
         let (state, dead) = State::at_intake(facts.intake);
         match state {
             State::Pending => {
-                let due_at = facts.received_at;
-                self.set_pending(place, Pending::new(facts, Progress::default(), due_at));
+                let at = facts.received_at;
+                self.set_pending(place, Pending::new(facts, Progress::default(), at, at));
                 self.cache(place, event);
             }
             State::Dead => self.rest(place, facts, Progress::default(), state, dead),
@@ -140,7 +152,7 @@ impl Book {
 
     /// Work on an event ended, as the record at `at` says.
     pub(crate) fn ended(&mut self, at: Place, record: &OutcomeRecord) {
-        let Some((facts, mut progress)) = self.take(record.event) else { return };
+        let Some(Taken { facts, mut progress, since }) = self.take(record.event) else { return };
         progress.attempts = record.attempts;
         progress.replays = record.replays;
         if record.attempt.is_some() {
@@ -149,7 +161,7 @@ impl Book {
         match record.verdict {
             Verdict::Done => self.rest(record.event, facts, progress, State::Done, None),
             Verdict::Again(due_at) => {
-                self.set_pending(record.event, Pending::new(facts, progress, due_at));
+                self.set_pending(record.event, Pending::new(facts, progress, due_at, since));
             }
             Verdict::Dead => {
                 self.rest(
@@ -170,17 +182,18 @@ impl Book {
         facts: impl FnOnce() -> Result<Facts, E>,
     ) -> Result<(), E> {
         let facts = match self.take(record.event) {
-            Some((facts, _)) => facts,
+            Some(taken) => taken.facts,
             None => facts()?,
         };
         let progress = Progress { attempts: 0, replays: record.replays, last: record.previous };
-        self.set_pending(record.event, Pending::new(facts, progress, record.due_at));
+        let pending = Pending::new(facts, progress, record.due_at, record.due_at);
+        self.set_pending(record.event, pending);
         Ok(())
     }
 
     /// An operator was done with a dead letter.
     pub(crate) fn discarded(&mut self, record: Discarded) {
-        if let Some((facts, progress)) = self.take(record.event) {
+        if let Some(Taken { facts, progress, .. }) = self.take(record.event) {
             self.rest(record.event, facts, progress, State::Dropped, None);
         }
     }
@@ -248,7 +261,7 @@ impl Book {
         let resting = self.resting.get(&place);
         let natural = natural_end(facts.intake);
         let (state, dead) = resting.map_or(natural, |resting| (resting.state, resting.dead));
-        let body_expired = facts.body_expires_at <= self.expired_at;
+        let expired_at = self.expired_at(place, resting);
         Standing {
             state,
             dead,
@@ -258,8 +271,8 @@ impl Book {
                 (None, Intake::Archive | Intake::Quarantine(_)) => Some(Progress::default()),
             },
             due_at: None,
-            body_expired,
-            forgotten: facts.held_until.is_some_and(|at| at <= self.expired_at),
+            body_expired: facts.body_expires_at <= expired_at,
+            forgotten: facts.held_until.is_some_and(|at| at <= expired_at),
         }
     }
 
@@ -271,19 +284,28 @@ impl Book {
                 self.pending.range(..before).rev().filter(|(_, pending)| wanted(&pending.facts));
             return pending.map(|(place, _)| *place).take(query.limit).collect();
         }
-        let resting = self.resting.range(..before).rev().filter(|(_, resting)| {
-            resting.state == state
-                && resting.facts.body_expires_at > self.expired_at
-                && wanted(&resting.facts)
+        let resting = self.resting.range(..before).rev().filter(|(place, resting)| {
+            resting.state == state && !self.has_expired(**place, resting) && wanted(&resting.facts)
         });
         resting.map(|(place, _)| *place).take(query.limit).collect()
     }
 
-    /// Forgets what has expired; says whether that was news.
-    pub(crate) fn expire(&mut self, now: Timestamp) -> bool {
-        let news = now > self.expired_at;
-        self.expired_at = self.expired_at.max(now);
-        news
+    /// What had expired at this time is forgotten: of an event at this place that ended, by the watermarks behind both.
+    fn expired_at(&self, place: Place, resting: Option<&Resting>) -> Timestamp {
+        let ended = resting.and_then(|resting| resting.progress.last);
+        self.watermarks.over(ended.map_or(place, |ended| ended.max(place)))
+    }
+
+    fn has_expired(&self, place: Place, resting: &Resting) -> bool {
+        resting.facts.body_expires_at <= self.expired_at(place, Some(resting))
+    }
+
+    /// Whether all events up to a place of a segment are finished and expired, when the last of their bodies expires at `last`.
+    pub(crate) fn is_over(&self, to: Place, last: Timestamp) -> bool {
+        let places = Place { offset: 0, ..to }..=to;
+        last <= self.watermarks.over(to)
+            && self.pending.range(places.clone()).next().is_none()
+            && self.resting.range(places).all(|(place, resting)| self.has_expired(*place, resting))
     }
 
     /// Forgets the events of all segments before this one.
@@ -295,21 +317,39 @@ impl Book {
             forgotten.values().filter(|resting| resting.state == State::Dead).count() as u64;
     }
 
+    /// Dead letters, those included whose body has expired and whose segment is still there.
+    pub(crate) const fn dead(&self) -> u64 {
+        self.dead
+    }
+
     /// Counts, given how many events the log holds.
     pub(crate) fn counts(&self, events: u64) -> Counts {
-        let expired = |resting: &&Resting| {
-            resting.state == State::Dead && resting.facts.body_expires_at <= self.expired_at
+        let expired = |(place, resting): &(&Place, &Resting)| {
+            resting.state == State::Dead && self.has_expired(**place, resting)
         };
-        let dead_and_expired = self.resting.values().filter(expired).count() as u64;
+        let dead_and_expired = self.resting.iter().filter(expired).count() as u64;
         let pending = self.pending.len() as u64;
         Counts {
             pending,
             leased: self.leases.len() as u64,
             dead: self.dead - dead_and_expired,
             finished: events.saturating_sub(pending).saturating_sub(self.dead),
-            oldest_pending: self.pending.values().next().map(|pending| pending.facts.received_at),
+            oldest_pending: self.oldest_pending(),
             stored_bytes: 0,
         }
+    }
+
+    /// Since when the one that is pending for longest is pending.
+    fn oldest_pending(&self) -> Option<Timestamp> {
+        let mut oldest = None;
+        for pending in self.pending.values() {
+            oldest = oldest.into_iter().chain([pending.since]).min();
+            // Events stand in the order of their arrival, and none was replayed before it arrived.
+            if pending.progress.replays == 0 {
+                break;
+            }
+        }
+        oldest
     }
 
     /// Takes over what a snapshot says of an event.
@@ -320,7 +360,15 @@ impl Book {
         progress: Progress,
         due_at: Timestamp,
     ) {
-        self.set_pending(place, Pending::new(facts, progress, due_at));
+        let since = facts.received_at;
+        self.set_pending(place, Pending::new(facts, progress, due_at, since));
+    }
+
+    /// Takes over since when a replayed event is pending again.
+    pub(crate) fn restore_since(&mut self, place: Place, since: Timestamp) {
+        if let Some(pending) = self.pending.get_mut(&place) {
+            pending.since = since;
+        }
     }
 
     /// Takes over what a snapshot says of an event.
@@ -348,16 +396,19 @@ impl Book {
         dead: Option<DeadReason>,
     ) {
         self.take(place);
+        // Had it ended earlier, it would be forgotten: it is judged by what comes after its end, which is told by its progress.
+        let late = facts.body_expires_at <= self.watermarks.over(place);
         // A dead letter is looked for, so it is at hand even where it is the natural end.
-        if state == State::Dead || !facts.ended_as(state, progress) {
+        if state == State::Dead || late || !facts.ended_as(state, progress) {
             self.restore_resting(place, Resting { facts, progress, state, dead });
         }
     }
 
-    fn take(&mut self, place: Place) -> Option<(Facts, Progress)> {
-        if let Some(resting) = self.resting.remove(&place) {
-            self.dead -= u64::from(resting.state == State::Dead);
-            return Some((resting.facts, resting.progress));
+    fn take(&mut self, place: Place) -> Option<Taken> {
+        if let Some(Resting { facts, progress, state, .. }) = self.resting.remove(&place) {
+            self.dead -= u64::from(state == State::Dead);
+            let since = facts.received_at;
+            return Some(Taken { facts, progress, since });
         }
         let pending = self.pending.remove(&place)?;
         if let Some(agenda) = self.agenda.get_mut(&pending.facts.source) {
@@ -367,7 +418,7 @@ impl Book {
             self.leases.remove(&token);
         }
         self.cached_bytes -= pending.cached.as_deref().map_or(0, cost);
-        Some((pending.facts, pending.progress))
+        Some(Taken { facts: pending.facts, progress: pending.progress, since: pending.since })
     }
 
     fn reschedule(&mut self, place: Place, free_at: Timestamp) {
@@ -392,8 +443,8 @@ impl Book {
 }
 
 impl Pending {
-    const fn new(facts: Facts, progress: Progress, due_at: Timestamp) -> Self {
-        Self { facts, progress, due_at, free_at: due_at, token: None, cached: None }
+    const fn new(facts: Facts, progress: Progress, due_at: Timestamp, since: Timestamp) -> Self {
+        Self { facts, progress, due_at, free_at: due_at, since, token: None, cached: None }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     io,
     sync::{Arc, PoisonError},
+    thread,
 };
 
 use super::{
@@ -13,10 +14,8 @@ use super::{
     log::{Failure, Keys, Log, Spare},
     segment::SegmentHeader,
     snapshot::{self, SnapshotHead},
+    writer::fail,
 };
-
-/// Zeros written at a stroke.
-const ZEROS_BYTES: usize = 1024 * 1024;
 
 /// A snapshot is written when the log has grown by so many times the last one's size.
 const SNAPSHOT_GROWTH: u64 = 4;
@@ -34,6 +33,17 @@ pub(crate) fn index_name(number: u32) -> String {
     format!("{number:010}.idx")
 }
 
+/// Sees to it that nobody waits for room from a keeper that has panicked.
+struct PanicWatch<'a>(&'a Log);
+
+impl Drop for PanicWatch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            fail(self.0, io::Error::other("the store's keeper has panicked"));
+        }
+    }
+}
+
 enum Chore {
     Spare(u32),
     Index(u32),
@@ -41,6 +51,7 @@ enum Chore {
 
 /// Does what is to be done until the writer has gone.
 pub(crate) fn run(log: &Log) {
+    let _watch = PanicWatch(log);
     let mut snapshot = SnapshotPace::default();
     while let Some(chore) = next_chore(log) {
         match chore {
@@ -113,20 +124,7 @@ pub(crate) fn make_segment(disk: &dyn Disk, name: &str, number: u32, bytes: u32)
     let salt = RandomState::new().hash_one(number);
     let header = SegmentHeader { number, bytes, salt }.encode();
     disk.write(name, 0, &header)?;
-    zero(disk, name, header.len() as u64, bytes.into())?;
-    disk.sync(name)
-}
-
-/// Writes zeros from one place of a file to another.
-pub(crate) fn zero(disk: &dyn Disk, name: &str, from: u64, to: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES];
-    let mut at = from;
-    while at < to {
-        let len = usize::try_from(to - at).map_or(ZEROS_BYTES, |rest| rest.min(ZEROS_BYTES));
-        disk.write(name, at, zeros.get(..len).unwrap_or(&zeros))?;
-        at += len as u64;
-    }
-    Ok(())
+    disk.zero(name, header.len() as u64, bytes.into())
 }
 
 /// Moves the keys of a sealed segment from memory to a file.
@@ -179,7 +177,6 @@ pub(crate) fn write_snapshot(log: &Log) -> io::Result<u64> {
             from_segment: state.segments.last_key_value().map_or(0, |(number, _)| *number),
             generation: state.generation,
             tail: state.durable,
-            expired_at: state.book.expired_at,
         }
     };
     snapshot::write(log.disk.as_ref(), head, |look| look(&log.state().book))

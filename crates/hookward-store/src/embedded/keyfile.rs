@@ -1,7 +1,7 @@
 //! An immutable file of sorted keys: which keys a segment holds, and where.
 //!
 //! Its filter and its fences (the first key of each page) stay in memory, so that a key that is not in it costs no
-//! read but once in two hundred times, and one that is in it costs one page.
+//! read but once in a thousand times, and one that is in it costs one page.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use hookward_core::{EventKey, Timestamp};
 
 use super::{
     codec::{Put, Reader, len_u32},
-    disk::Disk,
+    disk::{Disk, write_whole},
     segment::ReadError,
 };
 
@@ -18,8 +18,9 @@ const HEADER_BYTES: usize = 64;
 const KEY_BYTES: usize = 16;
 const PAGE_BYTES: usize = 4096;
 
-/// Bits of the filter for each key: about one false hit in two hundred.
-const FILTER_BITS: usize = 12;
+/// Bits of the filter for each key: about one false hit in a thousand. Each is a read on another thread, and every segment
+/// that is kept is asked.
+const FILTER_BITS: usize = 17;
 
 /// A filter's keys set eight bits in a block of so many bytes (a split-block Bloom filter).
 const BLOCK_BYTES: usize = 32;
@@ -40,6 +41,7 @@ const SALTS: [u32; 8] = [
 #[derive(Debug)]
 pub(crate) struct KeyFile {
     pub(crate) name: String,
+    pub(crate) segment: u32,
     pub(crate) count: usize,
     pub(crate) terms: Terms,
     /// What its writer put beside the entries.
@@ -120,12 +122,10 @@ impl KeyFile {
             }
         }
 
-        let temporary = format!("{name}.tmp");
-        disk.write(&temporary, 0, &bytes)?;
-        disk.sync(&temporary)?;
-        disk.rename(&temporary, name)?;
+        write_whole(disk, name, &bytes)?;
         Ok(Self {
             name: name.to_owned(),
+            segment,
             count: sorted.len(),
             terms,
             extra: extra.into(),
@@ -266,6 +266,7 @@ impl Head {
         reader.bytes(HEADER_BYTES)?;
         Some(KeyFile {
             name: name.to_owned(),
+            segment: self.segment,
             count: self.count,
             terms: self.terms,
             extra: reader.bytes(self.extra_len)?.into(),

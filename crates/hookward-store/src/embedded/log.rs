@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Options,
+    answer::Caller,
     book::{Book, Facts, Granted},
     disk::Disk,
     keyfile::{KeyFile, Terms},
@@ -130,7 +131,7 @@ pub(crate) struct Submission {
 #[derive(Debug)]
 pub(crate) enum Then {
     Nothing,
-    Answer(oneshot::Sender<Result<(), StoreError>>),
+    Answer(Caller<()>),
     Keep(Box<Admission>),
 }
 
@@ -140,7 +141,7 @@ pub(crate) struct Admission {
     pub(crate) event: Arc<EventParts>,
     /// Leased at once until then.
     pub(crate) claim: Option<Timestamp>,
-    pub(crate) answer: oneshot::Sender<Result<Receipt, StoreError>>,
+    pub(crate) answer: Caller<Receipt>,
 }
 
 /// Why nothing is acknowledged any more.
@@ -148,14 +149,15 @@ pub(crate) struct Admission {
 pub(crate) enum Failure {
     /// A write or sync failed: what the medium holds is known again when the store is reopened.
     Disk(Arc<io::Error>),
-    Damaged(String),
+    /// Where; and which event, if it is one's alone: nothing is wrong any more when a person is done with that.
+    Damaged(String, Option<Place>),
 }
 
 impl Failure {
     pub(crate) fn error(&self) -> StoreError {
         match self {
             Self::Disk(error) => StoreError::Unavailable(Arc::<io::Error>::clone(error)),
-            Self::Damaged(place) => StoreError::Damaged { place: place.clone() },
+            Self::Damaged(place, _) => StoreError::Damaged { place: place.clone() },
         }
     }
 }
@@ -190,7 +192,7 @@ impl Log {
         let state = self.reading()?;
         match &state.failure {
             Some(failure @ Failure::Disk(_)) => Err(failure.error()),
-            Some(Failure::Damaged(_)) | None => Ok(state),
+            Some(Failure::Damaged(..)) | None => Ok(state),
         }
     }
 
@@ -246,9 +248,18 @@ impl Log {
 
     /// Remembers damage that was met while reading, for [`health`](crate::Store::health) to tell.
     pub(crate) fn note_damage(&self, error: &ReadError) {
+        self.note(error, None);
+    }
+
+    /// The same of damage that is one event's.
+    pub(crate) fn note_damaged_event(&self, error: &ReadError, event: Place) {
+        self.note(error, Some(event));
+    }
+
+    fn note(&self, error: &ReadError, event: Option<Place>) {
         if let ReadError::Damaged(place) = error {
             tracing::error!(place, "the store is damaged");
-            self.state().failure.get_or_insert_with(|| Failure::Damaged(place.clone()));
+            self.state().failure.get_or_insert_with(|| Failure::Damaged(place.clone(), event));
         }
     }
 
@@ -322,6 +333,13 @@ impl State {
         self.tail_bytes = self.segment_bytes;
         self.tail = Place { segment: self.tail.segment + 1, offset: SEGMENT_HEADER_BYTES };
         Some(self.tail)
+    }
+
+    /// A person is done with an event: if it was what was damaged, the store is well again.
+    pub(crate) fn forgive(&mut self, event: Place) {
+        if matches!(&self.failure, Some(Failure::Damaged(_, Some(damaged))) if *damaged == event) {
+            self.failure = None;
+        }
     }
 
     /// Asks for the next segment's file, and waits until it is there or cannot be made.
@@ -419,11 +437,11 @@ impl State {
 }
 
 impl Held {
-    /// A segment without events.
-    pub(crate) fn new(segment: Segment) -> Self {
+    /// A segment without events, and room for the keys of so many.
+    pub(crate) fn new(segment: Segment, events: usize) -> Self {
         Self {
             segment: Arc::new(segment),
-            keys: Keys::Memory(Arc::default()),
+            keys: Keys::Memory(Arc::new(HashMap::with_capacity(events))),
             events: 0,
             terms: Terms::NONE,
         }

@@ -1,6 +1,10 @@
 //! From a key to its event.
 
-use std::{io, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, PoisonError},
+};
 
 use hookward_core::{ContentDigest, EventKey};
 
@@ -8,15 +12,16 @@ use super::{
     book::{Facts, Standing},
     codec::Reader,
     disk::Disk,
-    log::{Keys, Log, Shelf},
+    keyfile::KeyFile,
+    log::{Held, KeyEntry, Keys, Log, Shelf},
     record::{Place, Record},
     retention::Husk,
-    segment::{ReadError, Segment},
+    segment::{ReadError, SEGMENT_HEADER_BYTES, Scan, Segment, Step},
 };
 use crate::{State, StoreError};
 
 /// How often a search starts again when a file went away under it: each time something newer has taken its place.
-const SEARCHES_MAX: usize = 8;
+pub(crate) const SEARCHES_MAX: usize = 8;
 
 /// Where a key led to.
 #[derive(Clone, Debug)]
@@ -24,7 +29,7 @@ pub(crate) enum Found {
     /// To an event in the log.
     Event { place: Place, content: ContentDigest, facts: Facts },
     /// To what is left of one.
-    Husk(Husk),
+    Husk { segment: u32, husk: Husk },
 }
 
 /// What memory alone can say.
@@ -39,7 +44,7 @@ impl Found {
     pub(crate) const fn content(&self) -> ContentDigest {
         match self {
             Self::Event { content, .. } => *content,
-            Self::Husk(husk) => husk.content,
+            Self::Husk { husk, .. } => husk.content,
         }
     }
 
@@ -50,8 +55,9 @@ impl Found {
                 let Standing { state, forgotten, .. } = book.standing(*place, facts);
                 (!forgotten).then_some(state)
             }
-            Self::Husk(husk) => {
-                let forgotten = husk.held_until.is_some_and(|at| at <= book.expired_at);
+            Self::Husk { segment, husk } => {
+                let expired_at = book.watermarks.over(Place::last_of(*segment));
+                let forgotten = husk.held_until.is_some_and(|at| at <= expired_at);
                 (!forgotten).then_some(husk.state)
             }
         }
@@ -94,17 +100,35 @@ pub(crate) fn find(log: &Log, key: EventKey) -> Result<Option<Found>, StoreError
         searches += 1;
         match search(log, &shelves, key) {
             Ok(found) => return Ok(found),
-            Err(ReadError::Disk(error))
+            Err(Trouble::Index(file)) if searches < SEARCHES_MAX => reindex(log, &file)?,
+            Err(Trouble::Log(ReadError::Disk(error)))
                 if error.kind() == io::ErrorKind::NotFound && searches < SEARCHES_MAX => {}
-            Err(error) => {
+            Err(Trouble::Log(error)) => {
                 log.note_damage(&error);
                 return Err(error.into());
+            }
+            Err(Trouble::Index(file)) => {
+                let place = format!("{}: cannot be read, nor derived again", file.name);
+                return Err(StoreError::Damaged { place });
             }
         }
     }
 }
 
-fn search(log: &Log, shelves: &[Shelf], key: EventKey) -> Result<Option<Found>, ReadError> {
+/// Why a search came to nothing.
+enum Trouble {
+    /// This key file of a segment is not whole, or has gone. All that it says is in the segment.
+    Index(Arc<KeyFile>),
+    Log(ReadError),
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Self {
+        Self::Log(error)
+    }
+}
+
+fn search(log: &Log, shelves: &[Shelf], key: EventKey) -> Result<Option<Found>, Trouble> {
     let disk = log.disk.as_ref();
     for shelf in shelves {
         match &shelf.keys {
@@ -114,20 +138,84 @@ fn search(log: &Log, shelves: &[Shelf], key: EventKey) -> Result<Option<Found>, 
                 }
             }
             Keys::File(file) if file.may_hold(key) => {
-                let Some(entry) = file.find(disk, key)? else { continue };
-                return match &shelf.log {
-                    Some(segment) => at(disk, segment, shelf.segment, &entry).map(Some),
+                let entry = match file.find(disk, key) {
+                    Ok(Some(entry)) => entry,
+                    Ok(None) => continue,
+                    Err(error) if shelf.log.is_some() && is_lost(&error) => {
+                        return Err(Trouble::Index(Arc::clone(file)));
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                let found = match &shelf.log {
+                    Some(segment) => at(disk, segment, shelf.segment, &entry)?,
                     None => Husk::read(&entry, &file.extra)
-                        .map(|husk| Some(Found::Husk(husk)))
+                        .map(|husk| Found::Husk { segment: shelf.segment, husk })
                         .ok_or_else(|| {
                             ReadError::Damaged(format!("{}: an entry is not readable", file.name))
-                        }),
+                        })?,
                 };
+                return Ok(Some(found));
             }
             Keys::File(_) => {}
         }
     }
     Ok(None)
+}
+
+/// Whether a file that can be derived again has to be.
+pub(crate) fn is_lost(error: &ReadError) -> bool {
+    match error {
+        ReadError::Damaged(_) => true,
+        ReadError::Disk(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Takes the keys of a segment from the segment itself, in place of this file, which the keeper then writes again.
+pub(crate) fn reindex(log: &Log, file: &Arc<KeyFile>) -> Result<(), StoreError> {
+    let _housekeeping = log.housekeeping.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = file.segment;
+    let segment = {
+        let state = log.reading()?;
+        let in_use =
+            |held: &&Held| matches!(&held.keys, Keys::File(used) if Arc::ptr_eq(used, file));
+        // Meanwhile somebody else did, or the segment has gone.
+        let Some(held) = state.segments.get(&number).filter(in_use) else { return Ok(()) };
+        Arc::clone(&held.segment)
+    };
+    tracing::warn!(name = file.name, "a derived file was lost or torn, and is derived again");
+    let keys =
+        read_keys(log.disk.as_ref(), &segment).inspect_err(|error| log.note_damage(error))?;
+    let mut state = log.state();
+    if let Some(held) = state.segments.get_mut(&number) {
+        held.keys = Keys::Memory(Arc::new(keys));
+    }
+    state.unindexed.push(number);
+    state.arrange();
+    drop(state);
+    log.chores.notify_one();
+    Ok(())
+}
+
+/// The keys of a sealed segment; of a key that was kept twice, the later event.
+fn read_keys(disk: &dyn Disk, segment: &Segment) -> Result<HashMap<EventKey, KeyEntry>, ReadError> {
+    let mut scan = Scan::new(disk, segment);
+    let (mut offset, mut keys) = (SEGMENT_HEADER_BYTES, HashMap::new());
+    loop {
+        let what = match scan.step(offset)? {
+            Step::Record { record: Record::Seal, .. } => return Ok(keys),
+            Step::Record { record, next, .. } => {
+                if let Record::Event(event) = record {
+                    let (content, facts) = (event.event.content, Facts::from(&event));
+                    keys.insert(facts.key, KeyEntry { offset, content, facts });
+                }
+                offset = next;
+                continue;
+            }
+            Step::End => "the rest is missing",
+            Step::Bad(what) => what,
+        };
+        return Err(ReadError::Damaged(format!("{}, byte {offset}: {what}", segment.name)));
+    }
 }
 
 /// The event that an entry of a segment's key file leads to.

@@ -10,7 +10,7 @@ use super::{
     codec::Reader,
     keeper::INDEX_ENTRY_BYTES,
     log::{Keys, Log},
-    lookup::{Found, find},
+    lookup::{Found, SEARCHES_MAX, find, is_lost, reindex},
     record::{EventRecord, OutcomeRecord, Place, Record, Verdict},
     segment::{ReadError, SEGMENT_HEADER_BYTES, Scan, Segment, Step, Whole},
 };
@@ -32,7 +32,7 @@ pub(crate) fn get(log: &Log, key: EventKey) -> Result<Option<Kept>, StoreError> 
         return Ok(None);
     }
     match found {
-        Found::Husk(husk) => Ok(Some(husk.kept())),
+        Found::Husk { husk, .. } => Ok(Some(husk.kept())),
         Found::Event { place, .. } => {
             let Some(record) = read_event(log, place, true)? else { return Ok(None) };
             let body_bytes = record.body_bytes;
@@ -109,23 +109,34 @@ fn walk(
 
 /// Where the events of a segment are, in order.
 fn offsets(log: &Log, number: u32) -> Result<Vec<u32>, StoreError> {
-    // Keys in memory are not shared with whoever reads: the next append would have to copy them all.
-    let (mut offsets, file) = match log.reading()?.segments.get(&number).map(|held| &held.keys) {
-        None => (Vec::new(), None),
-        Some(Keys::Memory(keys)) => (keys.values().map(|entry| entry.offset).collect(), None),
-        Some(Keys::File(file)) => (Vec::new(), Some(Arc::clone(file))),
-    };
-    if let Some(file) = file {
+    let mut lost = None;
+    for _ in 0..SEARCHES_MAX {
+        // Keys in memory are not shared with whoever reads: the next append would have to copy them all.
+        let file = match log.reading()?.segments.get(&number).map(|held| &held.keys) {
+            None => return Ok(Vec::new()),
+            Some(Keys::Memory(keys)) => {
+                let mut offsets: Vec<u32> = keys.values().map(|entry| entry.offset).collect();
+                offsets.sort_unstable();
+                return Ok(offsets);
+            }
+            Some(Keys::File(file)) => Arc::clone(file),
+        };
         match file.entries(log.disk.as_ref()) {
             Ok(entries) => {
                 let entries = entries.chunks_exact(INDEX_ENTRY_BYTES);
-                offsets.extend(entries.filter_map(|entry| Reader::new(entry.get(16..)?).u32()));
+                let offset = |entry: &[u8]| Reader::new(entry.get(16..)?).u32();
+                let mut offsets: Vec<u32> = entries.filter_map(offset).collect();
+                offsets.sort_unstable();
+                return Ok(offsets);
             }
-            Err(error) => return gone(log, number, error, Vec::new()),
+            Err(error) if is_lost(&error) => {
+                reindex(log, &file)?;
+                lost = Some(error);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    offsets.sort_unstable();
-    Ok(offsets)
+    lost.map_or(Ok(Vec::new()), |error| Err(error.into()))
 }
 
 /// The event at a place; `None` when its segment has gone meanwhile.
@@ -137,24 +148,24 @@ pub(crate) fn read_event(
     let Some(segment) = log.reading()?.log_of(place) else { return Ok(None) };
     match event_at(log, &segment, place, body) {
         Ok(record) => Ok(Some(record)),
-        Err(error) => gone(log, place.segment, error, None),
+        Err(error) => gone(log, place, error),
     }
 }
 
-/// The events at these places with their bodies, for their delivery, and what kept one from being read.
+/// The events at these places with their bodies, for their delivery, and what kept the others from being read.
 pub(crate) fn load(
     log: &Log,
     places: &[Place],
-) -> (HashMap<Place, Arc<EventParts>>, Option<StoreError>) {
-    let (mut events, mut damage) = (HashMap::new(), None);
+) -> (HashMap<Place, Arc<EventParts>>, HashMap<Place, StoreError>) {
+    let (mut events, mut unread) = (HashMap::new(), HashMap::new());
     for place in places {
         match read_event(log, *place, true) {
             Ok(Some(record)) => drop(events.insert(*place, Arc::new(record.event))),
             Ok(None) => {}
-            Err(error) => damage = Some(error),
+            Err(error) => drop(unread.insert(*place, error)),
         }
     }
-    (events, damage)
+    (events, unread)
 }
 
 fn event_at(
@@ -175,14 +186,14 @@ fn event_at(
     }
 }
 
-/// An error, unless it is because the segment was forgotten meanwhile.
-fn gone<T>(log: &Log, number: u32, error: ReadError, nothing: T) -> Result<T, StoreError> {
+/// An error, unless it is because the segment of the event was forgotten meanwhile.
+fn gone<T>(log: &Log, place: Place, error: ReadError) -> Result<Option<T>, StoreError> {
     let missing =
         matches!(&error, ReadError::Disk(error) if error.kind() == io::ErrorKind::NotFound);
-    if missing && !log.reading()?.segments.contains_key(&number) {
-        return Ok(nothing);
+    if missing && !log.reading()?.segments.contains_key(&place.segment) {
+        return Ok(None);
     }
-    log.note_damage(&error);
+    log.note_damaged_event(&error, place);
     Err(error.into())
 }
 

@@ -26,6 +26,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Behind all events of a segment, and before all of the next one.
+    pub(crate) const fn last_of(segment: u32) -> Self {
+        Self { segment, offset: u32::MAX }
+    }
+
     pub(crate) const fn as_u64(self) -> u64 {
         ((self.segment as u64) << 32) | self.offset as u64
     }
@@ -174,7 +179,7 @@ impl Encoded {
     }
 
     /// Writes the record for its place onto the end of a group.
-    pub(crate) fn stamp(mut self, out: &mut Vec<u8>, salt: u64, offset: u32, group: u32) {
+    pub(crate) fn stamp(&mut self, out: &mut Vec<u8>, salt: u64, offset: u32, group: u32) {
         let head_len = Header::read(&self.0).map_or(self.0.len(), |header| header.head_len());
         if let Some(field) = self.0.get_mut(12..16) {
             field.copy_from_slice(&group.to_le_bytes());
@@ -183,7 +188,7 @@ impl Encoded {
         if let Some(field) = self.0.get_mut(..4) {
             field.copy_from_slice(&crc.to_le_bytes());
         }
-        out.append(&mut self.0);
+        out.extend_from_slice(&self.0);
     }
 }
 
@@ -244,7 +249,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// Writes and reads a record; what comes back is what a disk would give.
-    pub(crate) fn round_trip(encoded: Encoded) -> (Record, Vec<u8>) {
+    pub(crate) fn round_trip(mut encoded: Encoded) -> (Record, Vec<u8>) {
         let mut bytes = Vec::new();
         encoded.stamp(&mut bytes, 7, 1_000, 900);
         let header = Header::read(&bytes).unwrap();

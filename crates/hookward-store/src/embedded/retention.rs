@@ -4,7 +4,7 @@
 //! older one whose events' ends it tells. Keys that are still held go to a small file of their own first.
 
 use std::{
-    io,
+    io::{self, ErrorKind},
     sync::{Arc, PoisonError},
 };
 
@@ -14,17 +14,18 @@ use hookward_core::{ContentDigest, EventKey, EventParts, Intake, SourceName, Tim
 use super::{
     book::{Facts, Standing},
     codec::{Put, Reader},
-    keeper::{index_name, write_snapshot},
+    disk::remove_if_there,
+    keeper::{index_name, spare_name, write_snapshot},
     keyfile::{KeyFile, Terms},
-    log::{Held, Log},
+    log::{Log, Spare},
     record::{Place, Record, intake_code, intake_from},
     segment::{ReadError, SEGMENT_HEADER_BYTES, Scan, Step, log_name},
-    snapshot::{end_code, end_from},
+    snapshot::{SNAPSHOT, end_code, end_from},
 };
 use crate::{DeadReason, Expired, Kept, State, StoreError};
 
 /// What is kept of an event whose body is gone, in bytes.
-const HUSK_BYTES: usize = 64;
+pub(crate) const HUSK_BYTES: usize = 64;
 
 /// The file of the keys that outlive their segment.
 pub(crate) fn keys_name(number: u32) -> String {
@@ -34,7 +35,7 @@ pub(crate) fn keys_name(number: u32) -> String {
 /// What is left of an event when its body is gone: enough to know it again and to say what became of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Husk {
-    key: EventKey,
+    pub(crate) key: EventKey,
     pub(crate) content: ContentDigest,
     source: SourceName,
     intake: Intake,
@@ -127,8 +128,12 @@ impl Husk {
 /// Whether the open segment holds nothing but what has expired, so that it may be closed and go too.
 pub(crate) fn open_segment_has_expired(log: &Log) -> bool {
     let state = log.state();
-    let open = state.segments.last_key_value();
-    open.is_some_and(|(number, held)| held.events > 0 && has_expired(&state, *number, held))
+    let Some((number, held)) = state.segments.last_key_value() else { return false };
+    // What comes from here on is not meant, so the watermark need not stand behind the whole segment.
+    let end = state.tail.offset.saturating_sub(1);
+    let end = if state.tail.segment == *number { end } else { u32::MAX };
+    held.events > 0
+        && state.book.is_over(Place { segment: *number, offset: end }, held.terms.bodies)
 }
 
 /// Removes what has expired and may go. Reads and writes the disk: not for the async runtime's threads.
@@ -140,42 +145,65 @@ pub(crate) fn collect(log: &Log) -> Result<Expired, StoreError> {
         let closed = state.segments.len().saturating_sub(1);
         let oldest = state.segments.iter().take(closed);
         oldest
-            .take_while(|(number, held)| has_expired(&state, **number, held))
+            .take_while(|(number, held)| {
+                state.book.is_over(Place::last_of(**number), held.terms.bodies)
+            })
             .map(|(number, _)| *number)
             .collect()
     };
     if !going.is_empty() {
-        // From here on no snapshot speaks of an unfinished event in a segment that goes.
-        write_snapshot(log).map_err(unavailable)?;
+        // From here on no snapshot speaks of an unfinished event in a segment that goes. All that one says is in the log.
+        if let Err(error) = write_snapshot(log) {
+            tracing::warn!(error = %error, "no snapshot; without a later one the next opening reads the whole log");
+            remove_if_there(log.disk.as_ref(), SNAPSHOT).map_err(unavailable)?;
+        }
     }
     let sizes = log.disk.files().map_err(unavailable)?;
     let size =
         |wanted: &str| sizes.iter().find(|(name, _)| name == wanted).map_or(0, |(_, size)| *size);
-    for number in going {
-        retire(log, number, &mut expired)?;
+    for number in going.iter().copied() {
+        retire(log, number, &going, &mut expired)?;
         expired.bytes += size(&log_name(number)) + size(&index_name(number));
     }
     forget_keys(log, &mut expired)?;
     Ok(expired)
 }
 
-fn has_expired(state: &super::log::State, number: u32, held: &Held) -> bool {
-    let places = Place { segment: number, offset: 0 }..Place { segment: number + 1, offset: 0 };
-    held.terms.bodies <= state.book.expired_at && state.book.pending.range(places).next().is_none()
+/// Gives back, on a full disk, what can be made again: the next segment's file, and where the keys of these segments are.
+/// Says whether there was any use in it.
+fn made_room(log: &Log, going: &[u32], error: &ReadError) -> bool {
+    let ReadError::Disk(error) = error else { return false };
+    if !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return false;
+    }
+    let disk = log.disk.as_ref();
+    let mut made = going.iter().all(|number| remove_if_there(disk, &index_name(*number)).is_ok());
+    let mut state = log.state();
+    if matches!(state.spare, Spare::Ready) {
+        // Whoever wants it next must not meet it half removed, so the lock is held.
+        made &= remove_if_there(disk, &spare_name(state.tail.segment + 1)).is_ok();
+        state.spare = Spare::Missing;
+    }
+    made
 }
 
 /// Removes the oldest segment; its held keys go to a file first.
-fn retire(log: &Log, number: u32, expired: &mut Expired) -> Result<(), StoreError> {
+fn retire(log: &Log, number: u32, going: &[u32], expired: &mut Expired) -> Result<(), StoreError> {
     let disk = log.disk.as_ref();
     let (segment, events, outlived) = {
         let state = log.state();
         let Some(held) = state.segments.get(&number) else { return Ok(()) };
-        let outlived = held.terms.keys.is_none_or(|at| at > state.book.expired_at);
+        let expired_at = state.book.watermarks.over(Place::last_of(number));
+        let outlived = held.terms.keys.is_none_or(|at| at > expired_at);
         (Arc::clone(&held.segment), held.events, outlived)
     };
     let mut kept = 0;
     if outlived {
-        let file = write_keys(log, &segment).inspect_err(|error| log.note_damage(error))?;
+        let file = match write_keys(log, &segment) {
+            Err(error) if made_room(log, going, &error) => write_keys(log, &segment),
+            other => other,
+        };
+        let file = file.inspect_err(|error| log.note_damage(error))?;
         kept = file.count as u64;
         log.state().retired.insert(number, Arc::new(file));
     }
@@ -187,10 +215,7 @@ fn retire(log: &Log, number: u32, expired: &mut Expired) -> Result<(), StoreErro
         state.arrange();
     }
     disk.remove(&log_name(number)).map_err(unavailable)?;
-    match disk.remove(&index_name(number)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unavailable(error)),
-        Ok(()) | Err(_) => {}
-    }
+    remove_if_there(disk, &index_name(number)).map_err(unavailable)?;
     expired.bodies += events;
     expired.keys += events.saturating_sub(kept);
     Ok(())
@@ -253,10 +278,13 @@ fn source_at(sources: &[u8], number: u16) -> Option<SourceName> {
 fn forget_keys(log: &Log, expired: &mut Expired) -> Result<(), StoreError> {
     let going: Vec<Arc<KeyFile>> = {
         let mut state = log.state();
-        let expired_at = state.book.expired_at;
-        let gone = |file: &KeyFile| file.terms.keys.is_some_and(|at| at <= expired_at);
-        let going = state.retired.values().filter(|file| gone(file)).map(Arc::clone).collect();
-        state.retired.retain(|_, file| !gone(file));
+        let watermarks = state.book.watermarks.clone();
+        let gone = |number: u32, file: &KeyFile| {
+            file.terms.keys.is_some_and(|at| at <= watermarks.over(Place::last_of(number)))
+        };
+        let going = state.retired.iter().filter(|(number, file)| gone(**number, file));
+        let going = going.map(|(_, file)| Arc::clone(file)).collect();
+        state.retired.retain(|number, file| !gone(*number, file));
         state.arrange();
         going
     };

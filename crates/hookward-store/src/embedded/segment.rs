@@ -154,8 +154,8 @@ pub(crate) struct Scan<'a> {
 /// What is at a place.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A whole record, and where the next one would be.
-    Record { record: Record, next: u32 },
+    /// A whole record, where the next one would be, and where the group began that it was written with.
+    Record { record: Record, next: u32, group: u32 },
     /// No record, and nothing but zeros behind it.
     End,
     /// Neither.
@@ -197,7 +197,7 @@ impl<'a> Scan<'a> {
                 return Ok(Step::Bad("the checksum of the body is wrong"));
             }
             if let Some(record) = Record::read(header.kind, meta) {
-                return Ok(Step::Record { record, next });
+                return Ok(Step::Record { record, next, group: header.group });
             }
         }
         Ok(Step::Bad("the record is not one of this version"))

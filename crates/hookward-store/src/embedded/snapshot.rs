@@ -8,13 +8,14 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
-use hookward_core::{EventKey, Timestamp};
+use hookward_core::EventKey;
 
 use super::{
     book::{Book, Facts, Progress, Resting},
     codec::{Put, Reader},
-    disk::Disk,
+    disk::{Disk, write_whole},
     record::{Place, intake_code, intake_from},
+    watermarks::Watermarks,
 };
 use crate::{DeadReason, State};
 
@@ -29,6 +30,8 @@ const PIECE: usize = 1024;
 const TAG_END: u8 = 0;
 const TAG_PENDING: u8 = 1;
 const TAG_RESTING: u8 = 2;
+const TAG_WATERMARK: u8 = 3;
+const TAG_REPLAYED: u8 = 4;
 
 /// What a snapshot is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +42,6 @@ pub(crate) struct SnapshotHead {
     pub(crate) generation: u32,
     /// Where the log ended, all before it being durable.
     pub(crate) tail: Place,
-    pub(crate) expired_at: Timestamp,
 }
 
 /// Writes a snapshot durably; `book` gives access to the book for a short while. Returns its size.
@@ -53,7 +55,15 @@ pub(crate) fn write(
     out.put_u32(head.from_segment);
     out.put_u32(head.generation);
     out.put_u64(head.tail.as_u64());
-    out.put_time(head.expired_at);
+    let mut watermarks = Watermarks::default();
+    with_book(&mut |book| watermarks = book.watermarks.clone());
+    out.put_time(watermarks.latest());
+    for (place, at) in watermarks.iter() {
+        out.put_u8(TAG_WATERMARK);
+        // One that stands behind the end is read from the log, if it is there.
+        out.put_u64(place.min(head.tail).as_u64());
+        out.put_time(at);
+    }
 
     let mut last = None;
     let mut more = true;
@@ -65,6 +75,11 @@ pub(crate) fn write(
                 out.put_u8(TAG_PENDING);
                 put_common(&mut out, *place, &pending.facts, pending.progress);
                 out.put_time(pending.due_at);
+                if pending.progress.replays > 0 {
+                    out.put_u8(TAG_REPLAYED);
+                    out.put_u64(place.as_u64());
+                    out.put_time(pending.since);
+                }
                 (last, more) = (Some(*place), true);
             }
         });
@@ -85,10 +100,7 @@ pub(crate) fn write(
     out.put_u8(TAG_END);
     out.put_u32(crc32fast::hash(&out));
 
-    let temporary = format!("{SNAPSHOT}.tmp");
-    disk.write(&temporary, 0, &out)?;
-    disk.sync(&temporary)?;
-    disk.rename(&temporary, SNAPSHOT)?;
+    write_whole(disk, SNAPSHOT, &out)?;
     Ok(out.len() as u64)
 }
 
@@ -115,23 +127,33 @@ fn parse(reader: &mut Reader<'_>, book: &mut Book) -> Option<SnapshotHead> {
         from_segment: reader.u32()?,
         generation: reader.u32()?,
         tail: Place::from_u64(reader.u64()?),
-        expired_at: reader.time()?,
     };
+    let (expired_at, mut placed) = (reader.time()?, false);
     loop {
-        let tag = reader.u8()?;
-        if tag == TAG_END {
-            return Some(head);
-        }
-        let (place, facts, progress) = read_common(reader)?;
-        match tag {
-            TAG_PENDING => book.restore_pending(place, facts, progress, reader.time()?),
+        match reader.u8()? {
+            TAG_END => break,
+            TAG_PENDING => {
+                let (place, facts, progress) = read_common(reader)?;
+                book.restore_pending(place, facts, progress, reader.time()?);
+            }
             TAG_RESTING => {
+                let (place, facts, progress) = read_common(reader)?;
                 let (state, dead) = end_from(reader.u8()?, &facts)?;
                 book.restore_resting(place, Resting { facts, progress, state, dead });
             }
+            TAG_WATERMARK => {
+                placed = true;
+                book.watermarks.note(Place::from_u64(reader.u64()?), reader.time()?);
+            }
+            TAG_REPLAYED => book.restore_since(Place::from_u64(reader.u64()?), reader.time()?),
             _ => return None,
         }
     }
+    if !placed {
+        // One that does not say where its watermark stands: before its end, at the latest.
+        book.watermarks.note(head.tail, expired_at);
+    }
+    Some(head)
 }
 
 fn put_common(out: &mut Vec<u8>, place: Place, facts: &Facts, progress: Progress) {

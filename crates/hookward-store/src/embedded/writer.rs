@@ -7,16 +7,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
-
 use super::{
+    answer::Answers,
     codec::len_u32,
+    disk::PAGE_BYTES,
     keeper::spare_name,
     log::{Failure, Held, Log, State, Submission, Then},
     record::{Encoded, Place},
     segment::{SEGMENT_HEADER_BYTES, Segment, log_name},
 };
-use crate::{Receipt, StoreError};
+use crate::Receipt;
 
 /// How long outcomes wait for an append to share its sync: they are answered already.
 const SETTLE_DELAY: Duration = Duration::from_millis(5);
@@ -65,8 +65,6 @@ impl Writer {
                 break;
             }
         }
-        log.state().drained = true;
-        log.chores.notify_all();
     }
 
     /// What is to be written next, once it is time. `None` when the store is closed and all is written.
@@ -112,12 +110,13 @@ impl Writer {
                 self.flush(std::mem::take(&mut group))?;
                 self.move_on()?;
             }
-            if let Some(record) = submission.record.take() {
+            if let Some(record) = &mut submission.record {
                 let offset = self.offset + len_u32(self.buffer.len());
                 if offset != submission.place.offset {
                     return Err(io::Error::other("a record is not where its caller was told"));
                 }
-                record.stamp(&mut self.buffer, self.segment.header.salt, offset, self.offset);
+                let salt = self.segment.header.salt;
+                record.stamp(&mut self.buffer, salt, offset, self.offset);
             }
             group.push(submission);
         }
@@ -127,6 +126,8 @@ impl Writer {
     /// Makes a group durable and answers its callers.
     fn flush(&mut self, group: Vec<Submission>) -> io::Result<()> {
         if !self.buffer.is_empty() {
+            let len = self.buffer.len();
+            self.fill_page();
             let result = self
                 .log
                 .disk
@@ -136,13 +137,22 @@ impl Writer {
                 fail_group(&self.log, group, error);
                 return Err(io::Error::other("see the first error"));
             }
-            self.offset += len_u32(self.buffer.len());
+            self.offset += len_u32(len);
             self.buffer.clear();
             self.buffer.shrink_to(BUFFER_BYTES_MAX);
         }
         let durable = Place { segment: self.segment.header.number, offset: self.offset };
         applied(&self.log, group, durable);
         Ok(())
+    }
+
+    /// Appends the zeros that are behind the group anyway, to the end of a page: writing part of one, the system would have to
+    /// read it first.
+    fn fill_page(&mut self) {
+        let end = u64::from(self.offset) + self.buffer.len() as u64;
+        let filled = end.next_multiple_of(PAGE_BYTES).min(self.segment.header.bytes.into());
+        let missing = usize::try_from(filled.saturating_sub(end)).unwrap_or_default();
+        self.buffer.resize(self.buffer.len() + missing, 0);
     }
 
     /// Ends the segment and goes on in the next one, whose file waits already.
@@ -156,7 +166,9 @@ impl Writer {
         disk.rename(&spare_name(next), &log_name(next))?;
         let segment = Segment::open(disk, next).map_err(io::Error::other)?;
 
-        let held = Held::new(segment);
+        // About as many events as in the one before: a table that grows is copied again and again.
+        let events = self.log.state().segments.get(&ended).map_or(0, |held| held.events);
+        let held = Held::new(segment, usize::try_from(events).unwrap_or_default());
         self.segment = Arc::clone(&held.segment);
         self.offset = SEGMENT_HEADER_BYTES;
         let mut state = self.log.state();
@@ -196,45 +208,35 @@ fn wait<'a>(
     (state, timeout.timed_out())
 }
 
-enum Answer {
-    Plain(oneshot::Sender<Result<(), StoreError>>, Result<(), StoreError>),
-    Receipt(oneshot::Sender<Result<Receipt, StoreError>>, Result<Receipt, StoreError>),
-}
-
-impl Answer {
-    /// A caller that has gone away does not want it.
-    fn send(self) {
-        match self {
-            Self::Plain(caller, answer) => drop(caller.send(answer)),
-            Self::Receipt(caller, answer) => drop(caller.send(answer)),
-        }
-    }
-}
+/// So many records are noted at a stroke: the lock is what every caller needs, and must not be held for a whole group.
+const NOTED_AT_A_STROKE: usize = 8;
 
 /// The group is durable.
-fn applied(log: &Log, group: Vec<Submission>, durable: Place) {
-    let mut answers = Vec::with_capacity(group.len());
+fn applied(log: &Log, mut group: Vec<Submission>, durable: Place) {
+    let mut answers = Answers::with_capacity(group.len());
     let mut followers = Vec::new();
-    let mut state = log.state();
-    state.durable = durable;
-    for submission in group {
-        match submission.then {
-            Then::Nothing => {}
-            Then::Answer(caller) => answers.push(Answer::Plain(caller, Ok(()))),
-            Then::Keep(admission) => {
-                let lease = state.keep(submission.place, &admission);
-                followers.extend(state.in_flight.remove(&admission.event.key));
-                answers.push(Answer::Receipt(admission.answer, Ok(Receipt::Kept { lease })));
+    while !group.is_empty() {
+        let mut state = log.state();
+        for Submission { place, record, then } in group.drain(..group.len().min(NOTED_AT_A_STROKE))
+        {
+            match then {
+                Then::Nothing => {}
+                Then::Answer(caller) => answers.plain(caller, Ok(())),
+                Then::Keep(admission) => {
+                    let lease = state.keep(place, &admission);
+                    followers.extend(state.in_flight.remove(&admission.event.key));
+                    answers.receipt(admission.answer, Ok(Receipt::Kept { lease }), record);
+                }
             }
         }
     }
-    drop(state);
-    answers.into_iter().for_each(Answer::send);
+    log.state().durable = durable;
+    answers.send();
     // Dropping them wakes whoever waited to see what becomes of the first append.
     drop(followers);
 }
 
-/// Sees to it that nobody waits for a writer that has panicked.
+/// Sees to it that nobody waits for a writer that has gone, the keeper included, and no caller for one that has panicked.
 struct PanicWatch<'a>(&'a Log);
 
 impl Drop for PanicWatch<'_> {
@@ -242,11 +244,13 @@ impl Drop for PanicWatch<'_> {
         if thread::panicking() {
             fail(self.0, io::Error::other("the log's writer has panicked"));
         }
+        self.0.state().drained = true;
+        self.0.chores.notify_all();
     }
 }
 
 /// The medium failed: nothing is acknowledged any more.
-fn fail(log: &Log, error: io::Error) {
+pub(crate) fn fail(log: &Log, error: io::Error) {
     fail_group(log, Vec::new(), error);
 }
 
@@ -254,19 +258,23 @@ fn fail_group(log: &Log, group: Vec<Submission>, error: io::Error) {
     let mut state = log.state();
     let failure = match state.failure.take() {
         Some(first @ Failure::Disk(_)) => first,
-        Some(Failure::Damaged(_)) | None => Failure::Disk(Arc::new(error)),
+        Some(Failure::Damaged(..)) | None => Failure::Disk(Arc::new(error)),
     };
     state.failure = Some(failure.clone());
     let queue = state.take_queue();
     let followers = std::mem::take(&mut state.in_flight);
     let waiting = std::mem::take(&mut state.waiting_for_room);
     drop(state);
+    let mut answers = Answers::default();
     for submission in group.into_iter().chain(queue) {
         match submission.then {
             Then::Nothing => {}
-            Then::Answer(caller) => Answer::Plain(caller, Err(failure.error())).send(),
-            Then::Keep(admission) => Answer::Receipt(admission.answer, Err(failure.error())).send(),
+            Then::Answer(caller) => answers.plain(caller, Err(failure.error())),
+            Then::Keep(admission) => {
+                answers.receipt(admission.answer, Err(failure.error()), submission.record);
+            }
         }
     }
+    answers.send();
     drop((followers, waiting));
 }

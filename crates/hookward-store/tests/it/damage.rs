@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hookward_store::{
-    Attempt, Claim, Outcome, Query, Store, StoreError,
-    embedded::{Embedded, OpenError},
+    Attempt, Claim, Outcome, Query, State, Store, StoreError,
+    embedded::{Disk, Embedded, OpenError, Options},
 };
 
 use crate::{
@@ -55,9 +55,13 @@ async fn files(close: bool) -> Files {
 
 /// Opens what is left, and uses it; `Err` says what was lost without a word.
 async fn use_it(files: Files) -> Result<(), String> {
-    let store = match Embedded::open_on(Arc::new(SimDisk::with_files(files)), small()) {
+    let disk = Arc::new(SimDisk::with_files(files));
+    let store = match Embedded::open_on(disk.clone(), small()) {
         Ok(store) => store,
-        Err(OpenError::Damaged { .. } | OpenError::Foreign { .. }) => return Ok(()),
+        Err(OpenError::Damaged { .. } | OpenError::Foreign { .. }) if disk.now() == 0 => {
+            return Ok(());
+        }
+        Err(OpenError::Damaged { place }) => return Err(format!("altered in spite of {place}")),
         Err(error) => return Err(format!("neither opened nor damaged: {error}")),
     };
     let reported = store.recovery().cut.is_some();
@@ -247,4 +251,174 @@ async fn a_sealed_segment_without_its_seal_is_damaged() {
     log[seal..].fill(0);
     let place = opens_as_damaged(files);
     assert!(place.contains("the rest is missing"), "{place}");
+}
+
+/// What opening says of files that it does not take for a store; none of them is touched.
+fn is_refused(files: Files) -> OpenError {
+    let disk = Arc::new(SimDisk::with_files(files.clone()));
+    let error = Embedded::open_on(disk.clone(), small()).unwrap_err();
+    assert_eq!(disk.now(), 0, "{error}, but files were altered");
+    error
+}
+
+#[tokio::test]
+async fn what_is_not_of_a_store_is_not_touched() {
+    let whole = files(true).await;
+    for name in [
+        "thesis.tmp",
+        "thesis.spare",
+        "thesis",
+        "1.log",
+        "+000000001.log",
+        "0000000000.log",
+        "99999999999.log",
+        "0000000001.tmp",
+        "0000000001.spare.tmp",
+        "snapshot.spare",
+    ] {
+        let mut files = whole.clone();
+        files.insert(name.to_owned(), b"precious".to_vec());
+        files.insert("snapshot.tmp".to_owned(), vec![1; 10]);
+        let refused = is_refused(files);
+        assert!(matches!(&refused, OpenError::Foreign { name: told } if told == name), "{refused}");
+    }
+    let mut files = whole;
+    for name in [
+        "0000000009.spare",
+        "0000000009.log.tmp",
+        "0000000009.idx.tmp",
+        "0000000001.keys.tmp",
+        "snapshot.tmp",
+    ] {
+        files.insert(name.to_owned(), vec![1; 10]);
+    }
+    let disk = Arc::new(SimDisk::with_files(files));
+    drop(Embedded::open_on(disk.clone(), small()).unwrap());
+    let left = disk.files_now();
+    assert!(
+        left.keys().all(|name| !name.ends_with(".tmp") && name != "0000000009.spare"),
+        "{:?}",
+        left.keys()
+    );
+}
+
+/// As if a crash had come between writing the keys of the oldest segment and removing its log.
+async fn half_retired() -> (Files, String, String) {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), small()).unwrap();
+    for number in 100..140 {
+        let mut parts = event(number).into_parts();
+        parts.key_expires_at = None;
+        parts.body_expires_at = at(5);
+        store.append(hookward_core::event::testing::event(parts), Claim::Queue).await.unwrap();
+    }
+    for leased in store.lease(&[shop()], at(1), at(60), 100).await.unwrap().leased {
+        store.settle(leased.lease, done(2), at(2)).await.unwrap();
+    }
+    let before = disk.files_now();
+    // One that is not delivered, so that all but the oldest segments stay.
+    store.requeue(key(139), at(3)).await.unwrap();
+    store.expire(at(6)).await.unwrap();
+    drop(store);
+    let mut files = disk.files_now();
+    // The newest that went.
+    let gone = |name: &&String| name.ends_with(".log") && !files.contains_key(*name);
+    let log = before.keys().rfind(gone).unwrap().clone();
+    let keys = log.replace(".log", ".keys");
+    assert!(files.contains_key(&keys), "{:?}", files.keys());
+    files.insert(log.clone(), before[&log].clone());
+    (files, log, keys)
+}
+
+#[tokio::test]
+async fn a_log_goes_when_its_keys_are_whole_and_not_before() {
+    let (files, log, keys) = half_retired().await;
+    let disk = Arc::new(SimDisk::with_files(files.clone()));
+    let store = Embedded::open_on(disk.clone(), small()).unwrap();
+    assert!(!disk.files_now().contains_key(&log), "{log} is still there");
+    for number in 100..140 {
+        assert!(store.get(key(number)).await.unwrap().is_some(), "event {number} is lost");
+    }
+    // Any byte of the keys that has rotted keeps the log.
+    for position in 0..files[&keys].len() {
+        let mut files = files.clone();
+        files.get_mut(&keys).unwrap()[position] ^= 0x20;
+        let refused = is_refused(files);
+        assert!(matches!(refused, OpenError::Damaged { .. }), "byte {position}: {refused}");
+    }
+    // The log of another store does not go because of it.
+    let disk = Arc::new(SimDisk::default());
+    let other = Embedded::open_on(disk.clone(), small()).unwrap();
+    for number in 900..960 {
+        other.append(event(number), Claim::Queue).await.unwrap();
+    }
+    drop(other);
+    let mut mixed = files.clone();
+    mixed.insert(log.clone(), disk.files_now()[&log].clone());
+    let refused = is_refused(mixed);
+    assert!(matches!(&refused, OpenError::Damaged { place } if place.contains(&log)), "{refused}");
+    // A file that only looks like keys takes no log with it.
+    let mut strange = files.clone();
+    strange.insert("0000000099.keys".to_owned(), files[&keys].clone());
+    let refused = is_refused(strange);
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_rotten_index_is_derived_again_while_the_store_works() {
+    let whole = files(true).await;
+    let indexes: Vec<&String> = whole.keys().filter(|name| name.ends_with(".idx")).collect();
+    assert!(indexes.len() > 1, "{:?}", whole.keys());
+    for how in ["rotten", "gone"] {
+        let disk = Arc::new(SimDisk::with_files(whole.clone()));
+        let store = Embedded::open_on(disk.clone(), small()).unwrap();
+        for name in &indexes {
+            if how == "gone" {
+                disk.remove(name).unwrap();
+            } else {
+                // The last page, which holds all entries here.
+                let last = whole[*name].len() as u64 - 1;
+                disk.write(name, last, &[!whole[*name][last as usize]]).unwrap();
+            }
+        }
+        for number in (0..EVENTS).chain(100..115) {
+            let receipt = store.append(event(number), Claim::Queue).await.unwrap();
+            let duplicate = matches!(receipt, hookward_store::Receipt::Duplicate { .. });
+            assert!(duplicate, "{how}, event {number}: {receipt:?}");
+        }
+        let listed = store.list(&Query { limit: 1_000, ..Query::default() }).await.unwrap();
+        assert!(listed.events.len() as u64 >= EVENTS - 5, "{how}: {}", listed.events.len());
+        store.health().await.unwrap();
+        store.close().await.unwrap();
+        let files = disk.files_now();
+        for name in &indexes {
+            assert_eq!(files.get(*name), whole.get(*name), "{how}: {name} is not what it was");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_whose_body_has_rotted_becomes_a_dead_letter_that_can_be_dropped() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), Options { cache_bytes_max: 0, ..small() }).unwrap();
+    for number in 0..3 {
+        store.append(event(number), Claim::Queue).await.unwrap();
+    }
+    let log = &disk.files_now()["0000000001.log"];
+    let body = event(1).body.clone();
+    let position = log.windows(body.len()).position(|bytes| bytes == body).unwrap();
+    disk.write("0000000001.log", position as u64 + 3, b"?").unwrap();
+
+    let leased = store.lease(&[shop()], at(1), at(60), 10).await.unwrap().leased;
+    assert_eq!(leased.len(), 2, "what could be read is delivered");
+    assert!(store.health().await.is_err(), "damage was met, but the store says that it is well");
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.pending, counts.dead), (2, 1), "{counts:?}");
+    let dead = Query { state: Some(State::Dead), limit: 10, ..Query::default() };
+    let dead = store.list(&dead).await.unwrap().events.remove(0);
+    assert_eq!(dead.event.key, key(1));
+    let why = dead.history.last().unwrap();
+    assert!(why.note.contains("0000000001.log, byte"), "{why:?}");
+    store.discard(key(1), at(2)).await.unwrap();
+    store.health().await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! What version 1 of the format wrote is read for ever.
 
-use std::{fs, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 use hookward_core::{Intake, Quarantine, event::testing};
 use hookward_store::{
@@ -13,12 +13,18 @@ use crate::trouble::{at, done, event, key, shop};
 /// The events of the fixture.
 const EVENTS: [u64; 14] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22, 23];
 
+/// The version of the fixture.
+const VERSION: &str = "v1";
+
+/// How the store was left.
+const STATES: [&str; 2] = ["closed", "crashed"];
+
 fn options() -> Options {
     Options { segment_bytes: 4 * 1024, ..Options::default() }
 }
 
 fn fixture(state: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1").join(state)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(VERSION).join(state)
 }
 
 /// Writes a store with each kind of record and of file. Never changed: what it wrote once is the fixture.
@@ -74,11 +80,9 @@ async fn read(store: &Embedded) -> Vec<Option<Kept>> {
 
 #[tokio::test]
 async fn a_store_of_version_1_is_read_as_it_was_written() {
-    for state in ["closed", "crashed"] {
+    for state in STATES {
         let from = fixture(state);
-        if !from.exists() {
-            generate(state).await;
-        }
+        assert!(from.exists(), "{} is missing: see `generate`", from.display());
         let copy = tempfile::tempdir().unwrap();
         for file in fs::read_dir(&from).unwrap() {
             let file = file.unwrap();
@@ -97,10 +101,23 @@ async fn a_store_of_version_1_is_read_as_it_was_written() {
     }
 }
 
-/// Makes the fixture where there is none: once for each version of the format.
+/// Names the version whose fixture is to be made. What is there already is never written again.
+const WRITE_FIXTURE: &str = "HOOKWARD_TEST_WRITE_FIXTURE";
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a person asks for it, once for each version")]
+async fn a_fixture_is_made_when_it_is_asked_for() {
+    if env::var(WRITE_FIXTURE).is_ok_and(|version| version == VERSION) {
+        for state in STATES {
+            generate(state).await;
+        }
+    }
+}
+
+/// Makes the fixture: once for each version of the format.
 async fn generate(state: &str) {
     let path = fixture(state);
-    fs::create_dir_all(&path).unwrap();
+    fs::create_dir(&path).unwrap();
     let store = Embedded::open(&path, options()).unwrap();
     write(&store).await;
     if state == "closed" {

@@ -1,7 +1,7 @@
 //! The suite finds each planted fault: a store with one thing wrong with it fails the check that is about that thing.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -10,7 +10,7 @@ use hookward_core::{Event, EventKey, EventParts, SourceName, Timestamp, event::t
 use hookward_store::{
     Claim, Counts, Expired, Kept, Lease, Outcome, Page, Query, Receipt, State, Store, StoreError,
     Work,
-    conformance::{Subject, run},
+    conformance::{CHECKS, Subject, run},
     memory::Memory,
 };
 
@@ -57,6 +57,15 @@ enum Flaw {
     LosesOperators,
     KeepsLeasesOverARestart,
     GoesOnWhenClosed,
+    LosesConcurrentAppends,
+    DroppedAppendsHoldTheirKey,
+    LeasesAreNotOneStep,
+    SettlesTwice,
+    HoldsUnknownKeys,
+    DeadLettersNeverExpire,
+    LosesWhatWasForgotten,
+    AWrongTimeIsForEver,
+    PendingSinceItsReceipt,
 }
 
 /// Each flaw, and the checks of which one at least must fail.
@@ -101,7 +110,24 @@ const PLANTED: &[(Flaw, &[&str])] = &[
     (Flaw::LosesOperators, &["decisions_of_operators_outlive_a_restart"]),
     (Flaw::KeepsLeasesOverARestart, &["what_is_unfinished_is_due_after_a_restart"]),
     (Flaw::GoesOnWhenClosed, &["a_closed_store_answers_closed_and_holds_everything"]),
+    (Flaw::LosesConcurrentAppends, &["concurrent_appends_of_many_keys_are_all_kept"]),
+    (Flaw::DroppedAppendsHoldTheirKey, &["a_dropped_append_is_whole_or_absent"]),
+    (Flaw::LeasesAreNotOneStep, &["concurrent_leases_share_nothing"]),
+    (Flaw::SettlesTwice, &["a_lease_settles_once"]),
+    (Flaw::HoldsUnknownKeys, &["an_unknown_key_is_not_held"]),
+    (Flaw::DeadLettersNeverExpire, &["a_dead_letter_expires_with_its_body"]),
+    (Flaw::LosesWhatWasForgotten, &["what_was_forgotten_stays_forgotten"]),
+    (Flaw::AWrongTimeIsForEver, &["a_time_that_was_wrong_is_not_about_what_comes_later"]),
+    (Flaw::PendingSinceItsReceipt, &["a_requeued_event_is_pending_since_its_requeue"]),
 ];
+
+#[test]
+fn each_check_has_a_planted_fault() {
+    for check in CHECKS {
+        let planted = PLANTED.iter().any(|(_, checks)| checks.contains(check));
+        assert!(planted, "nothing shows that {check} can fail");
+    }
+}
 
 #[tokio::test]
 async fn each_planted_fault_fails_the_check_that_is_about_it() {
@@ -130,6 +156,10 @@ impl Planted {
             before: Mutex::new(None),
             first: Mutex::default(),
             holders: Mutex::default(),
+            arriving: Mutex::default(),
+            settled: Mutex::default(),
+            latest_expiry: Mutex::default(),
+            most_dead: Mutex::default(),
         });
         *self.latest.lock().unwrap() = Some(Arc::clone(&flawed));
         flawed
@@ -165,6 +195,12 @@ struct Flawed {
     first: Mutex<HashMap<EventKey, Lease>>,
     /// The latest lease of each event.
     holders: Mutex<HashMap<EventKey, Lease>>,
+    /// Keys whose append has begun and not ended.
+    arriving: Mutex<BTreeSet<EventKey>>,
+    /// Tokens that were settled.
+    settled: Mutex<BTreeSet<u64>>,
+    latest_expiry: Mutex<Timestamp>,
+    most_dead: Mutex<u64>,
 }
 
 impl Flawed {
@@ -199,6 +235,24 @@ impl Flawed {
 #[async_trait]
 impl Store for Flawed {
     async fn append(&self, event: Event, claim: Claim) -> Result<Receipt, StoreError> {
+        if self.is(Flaw::LosesConcurrentAppends) || self.is(Flaw::DroppedAppendsHoldTheirKey) {
+            let key = event.key;
+            let (alone, first) = {
+                let mut arriving = self.arriving.lock().unwrap();
+                (arriving.is_empty(), arriving.insert(key))
+            };
+            if !first && self.is(Flaw::DroppedAppendsHoldTheirKey) {
+                return Ok(Receipt::Duplicate { state: State::Pending });
+            }
+            tokio::task::yield_now().await;
+            let receipt = if self.is(Flaw::LosesConcurrentAppends) && !alone {
+                Ok(Receipt::Kept { lease: None })
+            } else {
+                self.memory.append(event, claim).await
+            };
+            self.arriving.lock().unwrap().remove(&key);
+            return receipt;
+        }
         let lost = self.is(Flaw::AnswersBeforeItIsDurable).then(|| self.memory.restarted());
         let state = self.state(event.key).await;
         let again = state.is_some();
@@ -255,11 +309,18 @@ impl Store for Flawed {
             Flaw::LeasesTooEarly => {
                 (Timestamp::from_micros(now.as_micros() + 3_600_000_000), until)
             }
-            Flaw::LeasesWhatIsLeased => (now, now),
+            Flaw::LeasesWhatIsLeased | Flaw::LeasesAreNotOneStep => (now, now),
             _ => (now, until),
         };
         let mut work = self.memory.lease(sources, asked_at, end, limit).await?;
+        if self.is(Flaw::LeasesAreNotOneStep) {
+            // Somebody else looks at the same events before this one takes them.
+            tokio::task::yield_now().await;
+        }
         for leased in &mut work.leased {
+            if self.is(Flaw::LeasesAreNotOneStep) {
+                drop(self.memory.extend(&leased.lease, now, until).await);
+            }
             leased.lease.until = until;
             self.hold(&leased.lease);
             match self.flaw {
@@ -309,6 +370,9 @@ impl Store for Flawed {
             other => other,
         };
         let lost = self.is(Flaw::LosesOutcomes).then(|| self.memory.restarted());
+        if !self.settled.lock().unwrap().insert(lease.token) && self.is(Flaw::SettlesTwice) {
+            return Ok(());
+        }
         self.memory.settle(lease, outcome, now).await?;
         if let Some(lost) = lost {
             *self.before.lock().unwrap() = Some(lost);
@@ -317,7 +381,15 @@ impl Store for Flawed {
     }
 
     async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError> {
+        if self.is(Flaw::AWrongTimeIsForEver) {
+            let latest = *self.latest_expiry.lock().unwrap();
+            self.memory.expire(latest).await?;
+        }
         let mut kept = self.memory.get(key).await?;
+        if kept.is_none() && self.is(Flaw::HoldsUnknownKeys) {
+            let any = Query { limit: 1, ..Query::default() };
+            kept = self.memory.list(&any).await?.events.pop();
+        }
         if let Some(kept) = kept.as_mut().filter(|_| self.is(Flaw::KeepsNoHistory)) {
             kept.history.clear();
         }
@@ -348,8 +420,23 @@ impl Store for Flawed {
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        let counts = self.memory.counts().await?;
-        Ok(if self.is(Flaw::CountsWrong) { Counts { leased: 0, ..counts } } else { counts })
+        let mut counts = self.memory.counts().await?;
+        match self.flaw {
+            Flaw::CountsWrong => counts.leased = 0,
+            Flaw::DeadLettersNeverExpire => {
+                let mut most = self.most_dead.lock().unwrap();
+                *most = counts.dead.max(*most);
+                counts.dead = *most;
+            }
+            Flaw::PendingSinceItsReceipt => {
+                let pending =
+                    Query { state: Some(State::Pending), limit: usize::MAX, ..Query::default() };
+                let pending = self.memory.list(&pending).await?.events;
+                counts.oldest_pending = pending.iter().map(|kept| kept.event.received_at).min();
+            }
+            _ => {}
+        }
+        Ok(counts)
     }
 
     async fn requeue(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
@@ -381,7 +468,17 @@ impl Store for Flawed {
                 self.memory.settle(leased.lease, Outcome::Done(attempt), now).await?;
             }
         }
-        self.memory.expire(now).await
+        let now = {
+            let mut latest = self.latest_expiry.lock().unwrap();
+            *latest = now.max(*latest);
+            if self.is(Flaw::AWrongTimeIsForEver) { *latest } else { now }
+        };
+        let lost = self.is(Flaw::LosesWhatWasForgotten).then(|| self.memory.restarted());
+        let expired = self.memory.expire(now).await?;
+        if let Some(lost) = lost {
+            *self.before.lock().unwrap() = Some(lost);
+        }
+        Ok(expired)
     }
 
     async fn health(&self) -> Result<(), StoreError> {

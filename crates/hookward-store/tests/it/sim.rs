@@ -1,10 +1,12 @@
 //! A disk in memory that tells what survives a power cut.
 //!
-//! What was synced survives. Of what was not, any part may: single sectors, in any order. The disk keeps a trace of
-//! all that was done to it, so that one history can be cut at each of its points afterwards.
+//! What was synced survives. Of what was not, any part may: single sectors, in any order. A sync that fails takes what
+//! it was for off the list: it can be read until the power goes, no later sync writes it, and any part of it survives.
+//! That is what Linux does. The disk keeps a trace of all that was done to it, so that one history can be cut at each of
+//! its points afterwards.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, ErrorKind},
     sync::{Condvar, Mutex, MutexGuard},
 };
@@ -43,6 +45,7 @@ struct State {
 enum Op {
     Write { name: String, offset: usize, bytes: Vec<u8> },
     Sync { name: String },
+    FailedSync { name: String },
     Rename { from: String, to: String },
     Remove { name: String },
 }
@@ -89,7 +92,8 @@ impl SimDisk {
         drop(self.turn.wait_while(state, |state| state.syncs_waiting == 0).unwrap());
     }
 
-    /// The last write to a file: after how many things it was done, where it began, and how long it was.
+    /// The last write to a file: after how many things it was done, where it began, and how long it was without the zeros that
+    /// fill its last page.
     pub(crate) fn last_write(&self, file: &str) -> (usize, usize, usize) {
         let state = self.state();
         let mut found = None;
@@ -97,7 +101,8 @@ impl SimDisk {
             if let Op::Write { name, offset, bytes } = op
                 && name == file
             {
-                found = Some((number + 1, *offset, bytes.len()));
+                let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+                found = Some((number + 1, *offset, bytes.len() - zeros));
             }
         }
         found.unwrap()
@@ -111,11 +116,12 @@ impl SimDisk {
     }
 
     /// What survives a power cut after the first `end` things that were done. `survives` is asked for each sector that was
-    /// written and not synced, and for each rename and removal that had not returned.
+    /// written and not synced, or whose sync failed.
     pub(crate) fn image(&self, end: usize, survives: &mut dyn FnMut(usize) -> bool) -> Files {
         let state = self.state();
         let mut durable = state.start.clone();
         let mut pending: Vec<(&str, usize, &[u8])> = Vec::new();
+        let mut doubtful = BTreeSet::new();
         for op in state.trace.iter().take(end) {
             match op {
                 Op::Write { name, offset, bytes } => pending.push((name, *offset, bytes)),
@@ -127,10 +133,19 @@ impl SimDisk {
                         written != name
                     });
                 }
+                Op::FailedSync { name } => {
+                    pending.retain(|(written, offset, bytes)| {
+                        if written == name {
+                            put_sectors(&mut durable, name, *offset, bytes, survives);
+                        }
+                        written != name
+                    });
+                    doubtful.insert(name);
+                }
                 Op::Rename { from, to } => {
                     // What is renamed was synced before, always.
                     assert!(
-                        pending.iter().all(|(name, ..)| name != from),
+                        pending.iter().all(|(name, ..)| name != from) && !doubtful.contains(from),
                         "{from} was renamed before it was synced"
                     );
                     let file = durable.remove(from).unwrap();
@@ -138,21 +153,33 @@ impl SimDisk {
                 }
                 Op::Remove { name } => {
                     pending.retain(|(written, ..)| written != name);
+                    doubtful.remove(name);
                     durable.remove(name);
                 }
             }
         }
         for (name, offset, bytes) in pending {
-            let mut at = 0;
-            while at < bytes.len() {
-                let end = (at + SECTOR - (offset + at) % SECTOR).min(bytes.len());
-                if survives(offset + at) {
-                    put(durable.entry(name.to_owned()).or_default(), offset + at, &bytes[at..end]);
-                }
-                at = end;
-            }
+            put_sectors(&mut durable, name, offset, bytes, survives);
         }
         durable
+    }
+}
+
+/// Writes those sectors that survive.
+fn put_sectors(
+    files: &mut Files,
+    name: &str,
+    offset: usize,
+    bytes: &[u8],
+    survives: &mut dyn FnMut(usize) -> bool,
+) {
+    let mut at = 0;
+    while at < bytes.len() {
+        let end = (at + SECTOR - (offset + at) % SECTOR).min(bytes.len());
+        if survives(offset + at) {
+            put(files.entry(name.to_owned()).or_default(), offset + at, &bytes[at..end]);
+        }
+        at = end;
     }
 }
 
@@ -213,6 +240,7 @@ impl Disk for SimDisk {
         if let Some(left) = state.sync_fails_in {
             state.sync_fails_in = left.checked_sub(1);
             if left == 0 {
+                state.trace.push(Op::FailedSync { name: name.to_owned() });
                 return Err(io::Error::other("the sync failed"));
             }
         }

@@ -1,13 +1,22 @@
 //! A disk that fills up, that fails, that fails to sync.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hookward_core::{
-    ContentDigest, Event, EventKey, EventParts, Intake, SourceName, Timestamp, event::testing,
+    ContentDigest, Event, EventKey, EventParts, Intake, Quarantine, SourceName, Timestamp,
+    event::testing,
 };
 use hookward_store::{
     Attempt, Claim, Outcome, Receipt, State, Store, StoreError,
-    embedded::{Embedded, OpenError, Options},
+    embedded::{Disk, Embedded, OpenError, Options},
 };
 
 use crate::{sim::SimDisk, subjects::small};
@@ -90,33 +99,48 @@ async fn a_full_disk_refuses_appends_loses_nothing_and_recovers() {
     assert_eq!(work.leased.len() as u64, still + 1);
 }
 
+/// Appends and delivers until there is no room, and then takes away what was left of it.
+async fn fill_with_finished_events(disk: &SimDisk, store: &Embedded) -> u64 {
+    let mut number = 0;
+    while store.append(event(number), Claim::Queue).await.is_ok() {
+        number += 1;
+        for leased in store.lease(&[shop()], at(1), at(60), 10).await.unwrap().leased {
+            drop(store.settle(leased.lease, done(2), at(2)).await);
+        }
+    }
+    disk.set_capacity(Some(disk.files_now().values().map(Vec::len).sum()));
+    number
+}
+
 #[tokio::test]
-async fn expiry_gives_space_back_on_a_full_disk() {
-    let disk = Arc::new(SimDisk::default());
-    let store = Embedded::open_on(disk.clone(), small()).unwrap();
-    disk.set_capacity(Some(80 * 1024));
-    let (kept, _) = fill(&store, 0).await;
-    let mut settled = 0;
-    for leased in store.lease(&[shop()], at(1), at(60), 10_000).await.unwrap().leased {
-        // The log may have no room for all outcomes; those events stay.
-        settled += u64::from(store.settle(leased.lease, done(2), at(2)).await.is_ok());
+async fn expiry_gives_space_back_on_a_disk_without_a_free_byte() {
+    // Once when the keys outlive the bodies and need a file of their own, once when they do not.
+    for now in [at(1_500), at(5_000)] {
+        let disk = Arc::new(SimDisk::default());
+        let store = Embedded::open_on(disk.clone(), small()).unwrap();
+        disk.set_capacity(Some(80 * 1024));
+        let kept = fill_with_finished_events(&disk, &store).await;
+        assert!(kept > 40, "only {kept} were kept");
+        let before = store.counts().await.unwrap().stored_bytes;
+        let expired = store.expire(now).await.unwrap();
+        let after = store.counts().await.unwrap();
+        assert!(
+            expired.bytes > 0 && after.stored_bytes < before / 2,
+            "{expired:?}, {before} bytes before, {after:?} after"
+        );
+        let receipt = store.append(event(10_000), Claim::Queue).await.unwrap();
+        assert_eq!(receipt, Receipt::Kept { lease: None });
+        let survived = Arc::new(disk.cut_power());
+        drop(store);
+        let store = Embedded::open_on(survived, small()).unwrap();
+        assert!(store.get(key(10_000)).await.unwrap().is_some());
+        let first = store.append(event(0), Claim::Queue).await.unwrap();
+        assert_eq!(
+            matches!(first, Receipt::Duplicate { state: State::Done }),
+            now < at(2_000),
+            "{first:?}"
+        );
     }
-    assert!(settled > 0 && settled <= kept);
-    let before = store.counts().await.unwrap().stored_bytes;
-    disk.set_capacity(None);
-    store.lease(&[shop()], at(100), at(160), 10_000).await.unwrap();
-    store.expire(at(5_000)).await.unwrap();
-    let work = store.lease(&[shop()], at(5_000), at(5_060), 10_000).await.unwrap();
-    for leased in work.leased {
-        store.settle(leased.lease, done(5_001), at(5_001)).await.unwrap();
-    }
-    let expired = store.expire(at(6_000)).await.unwrap();
-    let after = store.counts().await.unwrap();
-    assert!(
-        expired.bytes > 0 && after.stored_bytes < before / 2,
-        "{before} bytes before, {after:?} after"
-    );
-    assert_eq!((after.pending, after.finished, after.dead), (0, 0, 0));
 }
 
 #[tokio::test]
@@ -156,6 +180,52 @@ async fn a_failed_sync_poisons_the_store_until_it_is_reopened() {
                 assert!(
                     reopened.get(key(*number)).await.unwrap().is_some(),
                     "sync {syncs}: event {number} is lost"
+                );
+            }
+        }
+    }
+}
+
+/// Opens the store although syncs fail, as an operator does: again and again.
+fn open_at_last(disk: &Arc<SimDisk>) -> Embedded {
+    for _ in 0..20 {
+        match Embedded::open_on(disk.clone(), small()) {
+            Ok(store) => return store,
+            Err(OpenError::Disk(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("the store does not open");
+}
+
+#[tokio::test]
+async fn what_a_failed_sync_left_unwritten_is_written_when_the_store_is_reopened() {
+    // The sync that fails, and another one while the store is being opened again.
+    for (syncs, again) in (0..45).flat_map(|syncs| (0..5).map(move |again| (syncs, again))) {
+        let disk = Arc::new(SimDisk::default());
+        let store = Embedded::open_on(disk.clone(), small()).unwrap();
+        disk.fail_sync_in(syncs);
+        for number in 0..40 {
+            drop(store.append(event(number), Claim::Queue).await);
+        }
+        drop(store);
+        disk.fail_sync_in(again);
+        let store = open_at_last(&disk);
+        let mut acknowledged = BTreeSet::new();
+        for number in 0..60 {
+            if store.append(event(number), Claim::Queue).await.is_ok() {
+                acknowledged.insert(number);
+            }
+        }
+        drop(store);
+        for survive in [false, true] {
+            let files = disk.image(disk.now(), &mut |_| survive);
+            let reopened = Embedded::open_on(Arc::new(SimDisk::with_files(files)), small())
+                .unwrap_or_else(|error| panic!("syncs {syncs} and {again}: {error}"));
+            for number in &acknowledged {
+                assert!(
+                    reopened.get(key(*number)).await.unwrap().is_some(),
+                    "syncs {syncs} and {again}: event {number} is lost"
                 );
             }
         }
@@ -332,4 +402,138 @@ fn sized_record_bytes() -> usize {
 fn varint_bytes(seconds: u64) -> usize {
     let bits = 64 - (seconds * 1_000_000 * 2).leading_zeros() as usize;
     bits.div_ceil(7)
+}
+
+#[tokio::test]
+async fn a_leftover_of_a_longer_snapshot_does_no_harm() {
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), small()).unwrap();
+    store.append(event(1), Claim::Queue).await.unwrap();
+    disk.write("snapshot.tmp", 0, &[7; 10_000]).unwrap();
+    store.close().await.unwrap();
+    let store = Embedded::open_on(disk, small()).unwrap();
+    assert!(store.recovery().snapshot, "{:?}", store.recovery());
+}
+
+/// A disk on which writing the log panics.
+#[derive(Debug)]
+struct Panicking(SimDisk, AtomicBool);
+
+impl Disk for Panicking {
+    fn files(&self) -> io::Result<Vec<(String, u64)>> {
+        self.0.files()
+    }
+
+    fn read(&self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(name, offset, buf)
+    }
+
+    fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        assert!(!self.1.load(Ordering::SeqCst), "a bug in the disk");
+        self.0.write(name, offset, bytes)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.0.sync(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_panicked_keeps_nobody_waiting() {
+    // The first append meets a writer that panics; without room for it, the keeper does.
+    for appended in [0, 200] {
+        let disk = Arc::new(Panicking(SimDisk::default(), AtomicBool::new(false)));
+        let store = Embedded::open_on(disk.clone(), small()).unwrap();
+        for number in 0..appended {
+            store.append(event(number), Claim::Queue).await.unwrap();
+        }
+        disk.1.store(true, Ordering::SeqCst);
+        let mut number = appended;
+        loop {
+            match store.append(event(number), Claim::Queue).await {
+                Ok(_) => number += 1,
+                Err(StoreError::Unavailable(_)) => break,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(store.health().await.is_err());
+        assert!(store.append(event(number + 1), Claim::Queue).await.is_err());
+        assert!(store.close().await.is_err(), "closed as if nothing had happened");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_stored_is_for_its_owner_alone() {
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("deep/store");
+    let store = Embedded::open(&path, small()).unwrap();
+    for number in 0..60 {
+        store.append(event(number), Claim::Queue).await.unwrap();
+    }
+    store.close().await.unwrap();
+    assert_eq!(mode(&path), 0o700);
+    let mut files = 0;
+    for file in fs::read_dir(&path).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        files += 1;
+    }
+    assert!(files > 4, "only {files} files");
+
+    // What is there already is its owner's affair.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let store = Embedded::open(&path, small()).unwrap();
+    assert_eq!(mode(&path), 0o755);
+    store.close().await.unwrap();
+}
+
+/// An event that nobody delivers.
+fn quarantined(number: u64) -> Event {
+    let mut parts = event(number).into_parts();
+    parts.intake = Intake::Quarantine(Quarantine::NotJson);
+    testing::event(parts)
+}
+
+#[tokio::test]
+async fn too_many_dead_letters_are_refused() {
+    let options = Options { queue_max: 3, dead_max: 4, ..small() };
+    let disk = Arc::new(SimDisk::default());
+    let store = Embedded::open_on(disk.clone(), options.clone()).unwrap();
+    for number in 0..4 {
+        store.append(quarantined(number), Claim::Queue).await.unwrap();
+    }
+    let refused = store.append(quarantined(9), Claim::Queue).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+    let again = store.append(quarantined(1), Claim::Queue).await.unwrap();
+    assert_eq!(again, Receipt::Duplicate { state: State::Dead });
+    drop(store);
+    let store = Embedded::open_on(disk, options).unwrap();
+    let refused = store.append(quarantined(9), Claim::Queue).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "after a restart: {refused:?}");
+
+    // Dead letters do not close the queue, unless both together are too many.
+    for number in 10..13 {
+        store.append(event(number), Claim::Queue).await.unwrap();
+    }
+    let leased = store.lease(&[shop()], at(1), at(2), 1).await.unwrap().leased.remove(0);
+    let attempt = Attempt { at: at(1), status: None, note: "gone".into() };
+    store.settle(leased.lease, Outcome::Dead(attempt), at(1)).await.unwrap();
+    let refused = store.append(event(13), Claim::Queue).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+    for number in [0, 1] {
+        store.discard(key(number), at(2)).await.unwrap();
+    }
+    store.append(event(13), Claim::Queue).await.unwrap();
+    store.append(quarantined(9), Claim::Queue).await.unwrap();
 }

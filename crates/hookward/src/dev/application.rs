@@ -1,6 +1,13 @@
 //! The sample application behind the gateway: it believes only what the gateway signed, and counts.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use hookward_core::{
@@ -14,7 +21,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::net::TcpListener;
 
 use crate::failure::Failure;
 
@@ -22,7 +29,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct Application {
     address: SocketAddr,
-    received: watch::Receiver<usize>,
+    received: Arc<AtomicUsize>,
 }
 
 impl Application {
@@ -37,8 +44,8 @@ impl Application {
             .map_err(|error| Failure::of("cannot listen", &error))?;
         let address =
             listener.local_addr().map_err(|error| Failure::of("cannot listen", &error))?;
-        let (count, received) = watch::channel(0);
-        let (count, clock) = (Arc::new(count), SystemClock::start());
+        let received = Arc::default();
+        let (count, clock) = (Arc::clone(&received), SystemClock::start());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (source, count, clock) =
@@ -62,23 +69,13 @@ impl Application {
 
     /// How many events it got so far.
     pub(crate) fn received(&self) -> usize {
-        *self.received.borrow()
-    }
-
-    /// Waits until it got so many, for a while; how many it got.
-    pub(crate) async fn wait_for(&self, count: usize) -> usize {
-        const A_WHILE: Duration = Duration::from_secs(10);
-        let mut received = self.received.clone();
-        match timeout(A_WHILE, received.wait_for(|got| *got >= count)).await {
-            Ok(Ok(got)) => *got,
-            _ => self.received(),
-        }
+        self.received.load(Ordering::SeqCst)
     }
 }
 
 async fn handle(
     source: &Source,
-    count: &watch::Sender<usize>,
+    count: &AtomicUsize,
     request: Request<Incoming>,
     now: Timestamp,
 ) -> Response<Full<Bytes>> {
@@ -94,7 +91,7 @@ async fn handle(
     };
     match source.verify(hookward_core::Request { head, body: body.to_bytes() }, now) {
         Ok(_) => {
-            count.send_modify(|count| *count += 1);
+            count.fetch_add(1, Ordering::SeqCst);
             answer(StatusCode::OK)
         }
         Err(_) => answer(StatusCode::FORBIDDEN),

@@ -108,11 +108,20 @@ fn every_kind_of_secret_is_judged() {
     // The deliveries' secret has to be base64, and the token strong.
     let mut command = place.command(&["check"]);
     command.env("DELIVERY_SECRET", "5f1b9c27-e0d84a6f-93b2c7d1-806e4fa2");
-    let said = ran(command).badly(78, &["destination app", "whsec_$(openssl rand -base64 32)"]);
+    let expected = [
+        "hookward.toml:19:10: destinations.app.secret: env:DELIVERY_SECRET is refused: it is not base64",
+        "whsec_$(openssl rand -base64 32)",
+    ];
+    let said = ran(command).badly(78, &expected);
     assert!(!said.contains("806e4fa2"), "{said}");
+    // A public key verifies; deliveries have to be signed.
+    let mut command = place.command(&["serve"]);
+    command.env("DELIVERY_SECRET", "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+    ran(command).badly(78, &["19:10: destinations.app.secret: env:DELIVERY_SECRET is refused: it can verify and not sign"]);
     let mut command = place.command(&["check"]);
     command.env("ADMIN_TOKEN", "letmein9x");
-    let said = ran(command).badly(78, &["admin token", "env:ADMIN_TOKEN", "at least 24"]);
+    let expected = ["hookward.toml:6:9: admin.token: env:ADMIN_TOKEN is refused:", "at least 24"];
+    let said = ran(command).badly(78, &expected);
     assert!(!said.contains("letmein9x"), "{said}");
 
     // A file that anyone can read, and one that is not there.
@@ -126,6 +135,59 @@ fn every_kind_of_secret_is_judged() {
     // A line break at the end of a file is the editor's.
     place.secret("orders.secret", &format!("{ORDERS_SECRET}\n"));
     place.run(&["check"]).well();
+}
+
+#[test]
+fn all_bad_secrets_are_told_at_once_and_each_with_its_place() {
+    let place = Place::new();
+    place.write(
+        "hookward.toml",
+        r#"
+[sources.a]
+provider = "hmac"
+secrets = [
+    "env:SHORT",
+    { ref = "env:MISSING", not_after = 2030-01-01T00:00:00Z },
+    "env:PLAIN_SECRET",
+    "file:orders.secret.old",
+]
+destination = "app"
+[admin]
+token = "env:WEAK"
+[destinations.app]
+url = "http://127.0.0.1:9/"
+secret = "env:PUBLIC"
+previous_secret = "credential:old"
+[sources.b]
+provider = "standard-webhooks"
+secret = "env:NOT_BASE64"
+destination = "app"
+"#,
+    );
+    for command in ["check", "serve"] {
+        let mut command = place.command(&[command]);
+        command.env("SHORT", "kq3v9x").env("WEAK", "ababababababababababababababab");
+        command.env("PUBLIC", "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+        command.env("NOT_BASE64", "5f1b9c27-e0d84a6f-93b2c7d1-806e4fa2");
+        let said = ran(command).badly(78, &[]);
+        let told: Vec<_> = said.trim_start_matches("hookward: ").lines().collect();
+        let expected = [
+            "5:5: sources.a.secrets[0]: env:SHORT is refused: it has 6 characters",
+            "6:13: sources.a.secrets[1].ref: env:MISSING: the environment variable is not set",
+            "8:5: sources.a.secrets[3]: file:./orders.secret.old: cannot read",
+            "12:9: admin.token: env:WEAK is refused: it has only 2 different characters",
+            "15:10: destinations.app.secret: env:PUBLIC is refused: it can verify and not sign",
+            "16:19: destinations.app.previous_secret: credential:old: CREDENTIALS_DIRECTORY",
+            "19:10: sources.b.secret: env:NOT_BASE64 is refused: it is not base64",
+        ];
+        assert_eq!(told.len(), expected.len(), "{said}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.starts_with(&format!("hookward.toml:{expected}")), "{told}\n{expected}");
+        }
+        for secret in ["kq3v9x", "abababab", "11qYAYKx", "806e4fa2"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    }
 }
 
 #[test]

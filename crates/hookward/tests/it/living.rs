@@ -50,6 +50,76 @@ fn a_gateway_that_is_asked_to_stop_finishes_what_it_is_at() {
 }
 
 #[test]
+fn a_hang_up_does_not_cut_off_what_a_stopping_gateway_finishes() {
+    let place = Place::new();
+    let gateway = place.serves();
+    let request = order(ORDERS_SECRET, 1).replace("connection: close", "expect: 100-continue");
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+
+    // systemd sends both, where it is told to with SendSIGHUP=yes.
+    gateway.signal(Signal::TERM);
+    gateway.logs("stopping: no more webhooks are taken");
+    gateway.signal(Signal::HUP);
+    gateway.logs("configuration not reloaded: the gateway is stopping");
+    stream.write_all(body.as_bytes()).unwrap();
+    assert_eq!(status(stream), Some(200));
+    let (ended, log) = gateway.ends();
+    assert_eq!(ended.code(), Some(0), "{log:#?}");
+    assert!(log.last().unwrap().contains("everything in progress was finished"), "{log:#?}");
+}
+
+#[test]
+fn a_hang_up_takes_up_a_configuration_whole_or_not_at_all() {
+    let place = Place::new();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    place.write("cert.pem", &made.cert.pem());
+    place.secret("key.pem", &made.signing_key.serialize_pem());
+    place.secret("admin.token", ADMIN_TOKEN);
+    let with_tls = |text: String| {
+        let tls = "[server]\ntls = { cert = \"cert.pem\", key = \"key.pem\" }\n";
+        text.replacen("[server]\n", tls, 1).replace("env:ADMIN_TOKEN", "file:admin.token")
+    };
+    place.configure(with_tls);
+    let gateway = place.serves();
+
+    // With a certificate of no use nothing else is taken up either.
+    place.write("cert.pem", "no certificate");
+    place.configure(|text| with_tls(text).replace("[sources.plain]", "[sources.late]"));
+    gateway.signal(Signal::HUP);
+    let line = gateway.logs("configuration not reloaded, the former stays");
+    assert!(line.contains("cert.pem holds no usable certificate"), "{line}");
+    let events = |source: &str| {
+        let mut ask = TcpStream::connect(gateway.admin).unwrap();
+        let head = "GET /v1/status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+        write!(ask, "{head}authorization: Bearer {ADMIN_TOKEN}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        ask.read_to_string(&mut answer).unwrap();
+        answer.contains(&format!("\"{source}\""))
+    };
+    assert!(events("plain") && !events("late"));
+
+    // With a good one it is, and what needs a restart is named.
+    place.write("cert.pem", &made.cert.pem());
+    place.secret("admin.token", "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
+    place.configure(|text| {
+        let text = with_tls(text).replace("[sources.plain]", "[sources.late]");
+        let changed = "[limits]\nkeep_alive = \"9s\"\n[store]\nqueue_max = 7\n";
+        text.replacen("[store]\n", changed, 1)
+    });
+    gateway.signal(Signal::HUP);
+    gateway.logs("configuration reloaded");
+    let line = gateway.logs("not taken up before a restart");
+    let keys = "store.queue_max, limits.keep_alive, what admin.token leads to";
+    assert!(line.contains(keys), "{line}");
+    assert!(events("late") && !events("plain"));
+    gateway.stops();
+}
+
+#[test]
 fn ctrl_c_stops_it_too_and_a_second_one_at_once() {
     let place = Place::new();
     let gateway = place.serves();

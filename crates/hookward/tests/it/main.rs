@@ -15,3 +15,5 @@ mod looking;
 mod operating;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod secured;

@@ -186,7 +186,7 @@ struct Log {
 }
 
 impl Gateway {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Log::default());
@@ -200,7 +200,7 @@ impl Gateway {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut gateway = Self { child, log, reader, address: nowhere, admin: nowhere };
         let address = |line: String| {
-            let (_, address) = line.split_once("http://").unwrap();
+            let (_, address) = line.split_once("://").unwrap();
             address.split('"').next().unwrap().parse().unwrap()
         };
         gateway.address = address(gateway.logs("taking webhooks at"));
@@ -269,8 +269,8 @@ impl Drop for Gateway {
 /// What every body has in it, and nothing else.
 pub(crate) const CANARY: &str = "4929-1234-canary";
 
-/// A signed request of the source `orders`, ready to be sent.
-pub(crate) fn order(secret: &str, number: usize) -> String {
+/// A signed request of the source `orders`: its headers and its body.
+pub(crate) fn signed_order(secret: &str, number: usize) -> (Vec<(String, String)>, String) {
     let body = format!(r#"{{"type":"order.paid","order":{number},"card":"{CANARY}"}}"#);
     let provider = Provider::named("standard-webhooks").unwrap();
     let rules = SourceRules::of_provider(SourceName::parse("orders").unwrap(), "/", provider);
@@ -279,11 +279,21 @@ pub(crate) fn order(secret: &str, number: usize) -> String {
     let now = SystemClock::start().now();
     let id = format!("msg_{number}");
     let signed = sender.scheme().sign(&id, now, body.as_bytes()).unwrap();
-    let lines: Vec<_> = signed.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let mut headers: Vec<_> =
+        signed.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    (headers, body)
+}
+
+/// A signed request of the source `orders`, ready to be sent.
+pub(crate) fn order(secret: &str, number: usize) -> String {
+    let (headers, body) = signed_order(secret, number);
+    let lines: Vec<_> =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let lines = lines.concat();
     format!(
         "POST /hooks/orders HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n{lines}\r\n{body}",
+         content-length: {}\r\n{lines}\r\n{body}",
         body.len()
     )
 }

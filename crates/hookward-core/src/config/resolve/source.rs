@@ -9,8 +9,8 @@ use std::{
 use http::header;
 
 use super::{
-    At, Context, HeaderName, Limits, Path, Reported, SecretRef, Secrets, Slot, Spot, did_you_mean,
-    file, networks, quoted, similar,
+    At, Context, HeaderName, Path, Reported, SecretRef, Secrets, Slot, Spot, did_you_mean, file,
+    networks, quoted, similar,
 };
 use crate::{
     SourceName,
@@ -40,12 +40,12 @@ pub(super) struct Sources<'a, 't> {
 }
 
 impl Sources<'_, '_> {
-    /// All of them, `None` for one that is wrong, and the names of the destinations in use.
+    /// All of them, `None` for one that is wrong, and the names of the destinations in use. A body has to fit each `room`:
+    /// what may be read at once, and a segment of the store.
     pub(super) fn all(
         &mut self,
         written: Slot<Vec<(At<String>, At<file::Source>)>>,
-        limits: &Limits,
-        unverified_bytes: &Spot,
+        room: &[At<u64>; 2],
     ) -> (Vec<Option<SourceConfig>>, BTreeSet<String>) {
         let written = match written {
             Slot::Is(written) => written.value,
@@ -81,12 +81,17 @@ impl Sources<'_, '_> {
                 ),
                 None => paths.push((path.value.clone(), name.value.clone())),
             }
-            if source.body_max.value > limits.unverified_bytes as u64 {
-                self.context.error_with_help(
-                    &source.body_max.spot,
-                    format!("a body of {} would never fit", size_text(source.body_max.value)),
-                    format!("raise {} above it", unverified_bytes.path),
-                );
+            let [read, segment] = room;
+            let body_max = &source.body_max;
+            let record_max = body_max.value.saturating_add(limits::EVENT_OVERHEAD_BYTES_MAX as u64);
+            for (room, needed) in [(read, body_max.value), (segment, record_max)] {
+                if needed > room.value {
+                    self.context.error_with_help(
+                        &body_max.spot,
+                        format!("a body of {} would never fit", size_text(body_max.value)),
+                        format!("raise {} above it", room.spot.path),
+                    );
+                }
             }
             sources.push(self.source(&name, source, &path.value));
         }

@@ -50,7 +50,7 @@ impl Discarded {
     }
 }
 
-/// What was finished and had expired at this time was forgotten, and stays so.
+/// What stands before this record, was finished and had expired at this time was forgotten, and stays so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Watermark {
     pub(crate) expired_at: Timestamp,
