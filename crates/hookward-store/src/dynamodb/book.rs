@@ -92,6 +92,8 @@ pub(crate) struct Waiting {
     pub(crate) history: VecDeque<Attempt>,
     /// The version of its ticket; 0 when it has none.
     pub(crate) ticket: u64,
+    /// Whether the ticket would expire before the event, which was given more time.
+    pub(crate) ticket_is_short: bool,
     pub(crate) due_at: Timestamp,
     pub(crate) free_at: Timestamp,
     pub(crate) token: Option<u64>,
@@ -107,7 +109,10 @@ pub(crate) struct Facts {
     pub(crate) received_at: Timestamp,
     pub(crate) body_expires_at: Timestamp,
     pub(crate) key_expires_at: Option<Timestamp>,
+    /// When DynamoDB may delete it. `None`: never.
     pub(crate) held_until: Option<Timestamp>,
+    /// Until when it is kept for being unfinished.
+    pub(crate) lives_until: Timestamp,
     pub(crate) body_bytes: usize,
 }
 
@@ -122,8 +127,26 @@ impl Facts {
             body_expires_at: event.body_expires_at,
             key_expires_at: event.key_expires_at,
             held_until: held_until(event),
+            lives_until: Timestamp::default(),
             body_bytes,
         }
+    }
+
+    /// Whether DynamoDB may delete it before a time.
+    pub(crate) fn expires_before(&self, at: Timestamp) -> bool {
+        self.held_until.is_some_and(|until| until < at)
+            || self.body_expires_at.max(self.lives_until) < at
+    }
+
+    /// It is unfinished, and kept until a time whatever it was kept for.
+    pub(crate) fn lives_until(&mut self, at: Timestamp) {
+        self.lives_until = at;
+        self.held_until = self.held_until.map(|until| until.max(at));
+    }
+
+    /// When nobody asks the journal for it any more.
+    pub(crate) fn journaled_until(&self) -> Timestamp {
+        self.body_expires_at.max(self.lives_until)
     }
 
     pub(crate) fn finished(&self, dead: bool) -> Finished {
@@ -158,6 +181,7 @@ impl Waiting {
             replays: 0,
             history: VecDeque::new(),
             ticket: 0,
+            ticket_is_short: false,
             token: None,
         }
     }
@@ -184,6 +208,7 @@ impl Waiting {
             replays: ticket.replays,
             history: ticket.history,
             ticket: ticket.version,
+            ticket_is_short: false,
             token: None,
         }
     }

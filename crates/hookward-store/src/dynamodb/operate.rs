@@ -116,7 +116,7 @@ impl Shared {
     }
 
     /// DynamoDB deletes items itself, some time after they expire: what has expired is not shown any more until then.
-    pub(super) async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
+    pub(super) async fn expire(self: &Arc<Self>, now: Timestamp) -> Result<Expired, StoreError> {
         let (expired, at) = {
             let mut book = self.open_book()?;
             book.latest = book.latest.max(now);
@@ -128,6 +128,7 @@ impl Shared {
             self.beat().await?;
             self.write_forgotten(at).await?;
         }
+        self.keep_unfinished(now).await?;
         Ok(expired)
     }
 

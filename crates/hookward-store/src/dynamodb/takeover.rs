@@ -1,13 +1,15 @@
 //! Finishing the work of a node that is gone; and carrying one's own along.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use hookward_core::{EventKey, Intake};
+use hookward_core::{EventKey, Intake, Timestamp};
 
 use super::{
     Shared,
+    book::{Facts, Waiting},
     duplicate::{Record, keys_of},
     item::{
+        EXPIRES, bytes, event, expiry_secs,
         journal::{self, JournalItem},
         node::{self, NodeItem, NodeState},
         number, text,
@@ -19,6 +21,12 @@ use super::{
     usage::Purpose,
 };
 use crate::StoreError;
+
+/// How long before it would be deleted an unfinished event is given more time: DynamoDB deletes on the second at the earliest.
+const EXPIRES_SOON: Duration = Duration::from_hours(48);
+
+/// How much.
+const LIVES_ON: Duration = Duration::from_hours(7 * 24);
 
 /// Events that are taken over together.
 const BATCH: usize = 50;
@@ -142,7 +150,7 @@ impl Shared {
         for pair in wanted.chunks(2) {
             let [event, ticket] = pair else { continue };
             let Some(item) = found.get(event) else { continue };
-            let key = super::item::event::EventItem::decode(item)?.event.key;
+            let key = event::EventItem::decode(item)?.event.key;
             let Some(record) = Record::read(key, Some(item), found.get(ticket))? else { continue };
             if is_unfinished_at(&record, from) {
                 records.push(record);
@@ -180,27 +188,85 @@ impl Shared {
 
     /// Journals anew what holds the checkpoint back, once the journal behind it is much longer than what is unfinished.
     pub(super) async fn carry_forward(self: &Arc<Self>) -> Result<(), StoreError> {
-        let tenure = self.tenure();
-        let waits: Vec<_> = {
-            let mut book = self.open_book()?;
+        let oldest: Vec<EventKey> = {
+            let book = self.open_book()?;
             let length = book.last_number() - book.progress.through();
             let unfinished = book.waiting_count() as u64;
             if length <= JOURNAL_MIN.max(unfinished * JOURNAL_FACTOR) {
                 return Ok(());
             }
-            let mut oldest: Vec<_> = book
+            let numbered =
+                |waiting: &Waiting| Some((*waiting.numbers.iter().min()?, waiting.facts.key));
+            let mut oldest: Vec<_> = book.all_waiting().filter_map(numbered).collect();
+            oldest.sort_unstable();
+            oldest.into_iter().take(CARRY_MAX).map(|(_, key)| key).collect()
+        };
+        self.carry(&oldest).await
+    }
+
+    /// Sees to it that DynamoDB does not delete an event that still has to be delivered, its journal or its ticket.
+    pub(super) async fn keep_unfinished(
+        self: &Arc<Self>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let soon = now.saturating_add(EXPIRES_SOON);
+        let until = now.saturating_add(LIVES_ON);
+        let (tenure, old) = {
+            let book = self.open_book()?;
+            let is_old = |waiting: &&Waiting| waiting.facts.expires_before(soon);
+            let old: Vec<Facts> = book
                 .all_waiting()
-                .filter_map(|waiting| Some((*waiting.numbers.iter().min()?, waiting.facts.clone())))
+                .filter(is_old)
+                .take(CARRY_MAX)
+                .map(|it| it.facts.clone())
                 .collect();
-            oldest.sort_unstable_by_key(|(number, _)| *number);
-            oldest.truncate(CARRY_MAX);
-            let enqueue = |(_, facts): (u64, super::book::Facts)| {
+            (Arc::clone(&book.tenure), old)
+        };
+        let mut keys = Vec::with_capacity(old.len());
+        for facts in old {
+            let why = For { source: Some(&facts.source), purpose: Purpose::Retried };
+            let guard = Guard::when("#r = :r")
+                .name("#r", event::RECEIPT)
+                .name("#x", EXPIRES)
+                .value(":r", bytes(facts.receipt.0))
+                .value(":x", number(expiry_secs(until)));
+            let place = event::key_of(facts.key);
+            let (written, _) = self.table.update(place, "SET #x = :x", guard, why).await?;
+            let _turn = self.turn(facts.key).await;
+            let mut book = self.book();
+            if !Arc::ptr_eq(&book.tenure, &tenure) {
+                return Ok(());
+            }
+            if !written.is_done() {
+                tracing::error!(key = %facts.key, "an unfinished event is not in the table any more");
+                book.give_up(facts.key);
+                continue;
+            }
+            // The next ticket says so too.
+            book.change(facts.key, |waiting| {
+                waiting.facts.lives_until(until);
+                waiting.ticket_is_short = waiting.ticket > 0;
+            });
+            keys.push(facts.key);
+        }
+        self.carry(&keys).await
+    }
+
+    /// Journals own events anew, and frees their former numbers.
+    async fn carry(self: &Arc<Self>, keys: &[EventKey]) -> Result<(), StoreError> {
+        let (tenure, waits) = {
+            let mut book = self.open_book()?;
+            let mut waits = Vec::with_capacity(keys.len());
+            for key in keys {
+                let Some(facts) = book.waiting(*key).map(|waiting| waiting.facts.clone()) else {
+                    continue;
+                };
                 let number = book.next_number();
                 let told =
-                    self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
-                (facts.key, number, told)
-            };
-            oldest.into_iter().map(enqueue).collect()
+                    self.enqueue(&mut book, number, facts.entry(true), facts.journaled_until());
+                waits.push((*key, number, told));
+            }
+            (Arc::clone(&book.tenure), waits)
         };
         for (key, number, told) in waits {
             let journaled = self.wait_for_journal(Some(told)).await;
@@ -229,7 +295,7 @@ impl Shared {
     /// Sees to it that an event's state does not depend on its number any more. `false` when it needs nothing any more.
     async fn has_ticket(&self, tenure: &Arc<Tenure>, key: EventKey) -> Result<bool, StoreError> {
         let Some(waiting) = self.book().waiting(key).cloned() else { return Ok(false) };
-        if waiting.ticket > 0 {
+        if waiting.ticket > 0 && !waiting.ticket_is_short {
             return Ok(true);
         }
         let state = TicketState::Pending { due_at: waiting.due_at };
@@ -241,7 +307,10 @@ impl Shared {
             return Ok(false);
         }
         if written {
-            book.change(key, |waiting| waiting.ticket = ticket.version);
+            book.change(key, |waiting| {
+                waiting.ticket = ticket.version;
+                waiting.ticket_is_short = false;
+            });
         } else {
             book.give_up(key);
         }

@@ -531,6 +531,42 @@ async fn what_was_tried_and_given_up_outlives_its_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unfinished_event_is_not_left_to_dynamodb_to_delete() {
+    let world = World::new().await;
+    let (node, other) = (world.sound_node().await, world.sound_node().await);
+    for number in 0..2 {
+        node.says(number).await.unwrap();
+    }
+    let work = node.store.lease(&[shop()], after(1), after(60), 1).await.unwrap();
+    let attempt = Attempt { at: after(1), status: Some(503), note: "busy".into() };
+    let again = Outcome::Again { at: after(2), attempt };
+    node.store.settle(work.leased[0].lease.clone(), again, after(1)).await.unwrap();
+    // Both keys are kept until the end of the second day.
+    let late = NOON.saturating_add(DAY + Duration::from_hours(23));
+    node.store.expire(late).await.unwrap();
+    let later = NOON.saturating_add(4 * DAY).as_secs();
+    let all = local::client().scan().table_name(&world.table).send().await.unwrap().items.unwrap();
+    let of = |prefix: &str| -> Vec<u64> {
+        let items = all.iter().filter(|item| item["pk"].as_s().unwrap().starts_with(prefix));
+        items.map(|item| item["x"].as_n().unwrap().parse().unwrap()).collect()
+    };
+    for (prefix, count) in [("e#", 2), ("r#", 2)] {
+        let expire = of(prefix);
+        assert_eq!(expire.len(), count, "{prefix}");
+        assert!(expire.iter().all(|at| *at > later), "{prefix}: {expire:?}");
+    }
+    assert!(of("j#").into_iter().max() > Some(later));
+    // So nobody else takes it for new, and a successor finds it.
+    let mut again = event(1).into_parts();
+    again.received_at = NOON.saturating_add(3 * DAY);
+    let again = other.store.append(testing::event(again), Claim::Queue).await.unwrap();
+    assert_eq!(again, Receipt::Duplicate { state: State::Pending });
+    node.dies();
+    world.lapse(&[&other]).await;
+    assert_eq!(other.delivers().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_at_another_node_fences_the_first_ones_retries() {
     let world = World::new().await;
     let (first, second) = (world.sound_node().await, world.sound_node().await);
@@ -549,7 +585,7 @@ async fn a_replay_at_another_node_fences_the_first_ones_retries() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_event_is_lost_in_a_storm() {
-    for seed in 0..3 {
+    for seed in 0..2 {
         storm(seed).await;
     }
 }
