@@ -231,7 +231,8 @@ impl Log {
         if (urgent && state.urgent >= state.wake_at) || (!urgent && state.queue.len() == 1) {
             self.work.notify_one();
         }
-        if state.tail.offset > self.options.segment_bytes / 2
+        // Early enough for the next file to be made at leisure.
+        if state.tail.offset > self.options.segment_bytes / 8
             && matches!(state.spare, Spare::Missing)
         {
             state.spare = Spare::Wanted;
