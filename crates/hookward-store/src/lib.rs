@@ -243,7 +243,7 @@ pub enum State {
     Done,
     /// Kept without a destination.
     Archived,
-    /// Needs a person: attempts exhausted, or quarantined.
+    /// Needs a person: attempts exhausted, quarantined, or not readable any more.
     Dead,
     /// Was dead; a person decided that it is done with.
     Dropped,

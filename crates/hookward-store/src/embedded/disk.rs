@@ -11,6 +11,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+#[cfg(target_os = "linux")]
+use std::{thread, time::Duration};
+
 use super::OpenError;
 
 /// One directory of files.
@@ -67,8 +70,12 @@ pub(super) fn remove_if_there(disk: &dyn Disk, name: &str) -> io::Result<()> {
     }
 }
 
-/// Zeros written at a stroke.
-const ZEROS_BYTES: usize = 1024 * 1024;
+/// Zeros written at a stroke: a sync of the log waits for one at most, about a millisecond.
+const ZEROS_BYTES: usize = 256 * 1024;
+
+/// How long the disk is left to the log between two strokes past the page cache.
+#[cfg(target_os = "linux")]
+const ZEROS_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the page cache keeps a file in, and no device writes less than a part of.
 pub(super) const PAGE_BYTES: u64 = 4096;
@@ -216,6 +223,7 @@ impl RealDisk {
                 usize::try_from(range.end - at).map_or(ZEROS_BYTES, |rest| rest.min(ZEROS_BYTES));
             file.write_all_at(zeros.get(..len).unwrap_or(zeros), at)?;
             at += len as u64;
+            thread::sleep(ZEROS_PAUSE);
         }
         Ok(())
     }

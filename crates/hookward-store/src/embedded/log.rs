@@ -231,7 +231,8 @@ impl Log {
         if (urgent && state.urgent >= state.wake_at) || (!urgent && state.queue.len() == 1) {
             self.work.notify_one();
         }
-        if state.tail.offset > self.options.segment_bytes / 2
+        // Early enough for the next file to be made at leisure.
+        if state.tail.offset > self.options.segment_bytes / 8
             && matches!(state.spare, Spare::Missing)
         {
             state.spare = Spare::Wanted;
@@ -239,11 +240,16 @@ impl Log {
         }
     }
 
-    /// What to say when the writer went away without an answer.
+    /// What to say when the writer went away without an answer: from here on nothing is acknowledged, also when the writer has not
+    /// got as far as saying so itself.
     pub(crate) fn broken(&self) -> StoreError {
-        let gone =
-            || StoreError::Unavailable(Arc::new(io::Error::other("the log's writer has stopped")));
-        self.state().failure.as_ref().map_or_else(gone, Failure::error)
+        let mut state = self.state();
+        let gone = || Failure::Disk(Arc::new(io::Error::other("the log's writer has stopped")));
+        let failure = match state.failure.take() {
+            Some(first @ Failure::Disk(_)) => first,
+            Some(Failure::Damaged(..)) | None => gone(),
+        };
+        state.failure.insert(failure).error()
     }
 
     /// Remembers damage that was met while reading, for [`health`](crate::Store::health) to tell.

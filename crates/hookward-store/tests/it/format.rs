@@ -117,6 +117,7 @@ async fn a_fixture_is_made_when_it_is_asked_for() {
 /// Makes the fixture: once for each version of the format.
 async fn generate(state: &str) {
     let path = fixture(state);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::create_dir(&path).unwrap();
     let store = Embedded::open(&path, options()).unwrap();
     write(&store).await;
