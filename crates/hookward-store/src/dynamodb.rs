@@ -27,6 +27,7 @@ mod list;
 mod nodes;
 mod operate;
 mod options;
+pub mod policy;
 mod progress;
 mod reads;
 mod recent;

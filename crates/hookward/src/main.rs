@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod dead;
 mod dev;
+mod dynamodb;
 mod events;
 mod failure;
 mod logging;
@@ -51,6 +52,9 @@ enum Command {
     Dead(dead::Dead),
     /// Look up the senders that are known by name
     Providers(providers::Providers),
+    /// Set up the table of the DynamoDB store: cost, permissions, templates
+    #[command(name = "dynamodb")]
+    DynamoDb(dynamodb::DynamoDb),
     /// Measure a gateway's requests per second and latency
     Bench(bench::Bench),
     /// Print completions for a shell
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Events(events) => events.run(),
         Command::Dead(dead) => dead.run(),
         Command::Providers(providers) => providers.run(),
+        Command::DynamoDb(dynamodb) => dynamodb.run(),
         Command::Bench(bench) => bench.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hookward", &mut std::io::stdout());

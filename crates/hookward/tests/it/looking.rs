@@ -42,9 +42,19 @@ fn every_command_explains_itself() {
     let place = Place::new();
     let help = place.run(&["--help"]).well();
     assert!(help.contains("Exit codes: 0 all went well"), "{help}");
-    for command in
-        ["dev", "serve", "check", "send", "events", "dead", "providers", "bench", "completions"]
-    {
+    let commands = [
+        "dev",
+        "serve",
+        "check",
+        "send",
+        "events",
+        "dead",
+        "providers",
+        "dynamodb",
+        "bench",
+        "completions",
+    ];
+    for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         assert!(place.run(&[command, "--help"]).well().contains("Usage: hookward"));
     }

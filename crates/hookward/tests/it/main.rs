@@ -8,6 +8,8 @@ mod application;
 #[cfg(test)]
 mod checking;
 #[cfg(test)]
+mod dynamodb;
+#[cfg(test)]
 mod living;
 #[cfg(test)]
 mod looking;
