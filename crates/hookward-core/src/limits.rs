@@ -119,3 +119,12 @@ pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(10);
 
 /// The cap on a shared store's write units a second: what a new on-demand table takes at once.
 pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;
+
+/// How far two clocks seem apart when they are not: whole seconds, and an answer that was on its way.
+pub const CLOCK_SKEW_SEEN: Duration = Duration::from_secs(5);
+
+/// How far this machine's clock may be off: beyond half of [`TOLERANCE_DEFAULT`], slow but genuine webhooks are refused.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(150);
+
+/// Beside what an embedded store needs at once, so many free bytes are little: a day of 10 events of 1 KiB a second.
+pub const FREE_BYTES_LOW: u64 = 1 << 30;

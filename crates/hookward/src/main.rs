@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod dead;
 mod dev;
+mod doctor;
 mod dynamodb;
 mod events;
 mod failure;
@@ -44,6 +45,8 @@ enum Command {
     Serve(serve::Serve),
     /// Find every mistake in a configuration, without starting anything
     Check(check::Check),
+    /// Look at what a configuration names: secrets, destinations, the store, the clock
+    Doctor(doctor::Doctor),
     /// Sign a sample webhook and post it
     Send(send::Send),
     /// Look at events
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Dev(dev) => dev.run(),
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Send(send) => send.run(),
         Command::Events(events) => events.run(),
         Command::Dead(dead) => dead.run(),

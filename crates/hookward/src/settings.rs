@@ -89,7 +89,8 @@ pub(crate) fn source(config: &SourceConfig) -> Result<Source, String> {
     Source::new(config.rules.clone(), secrets).map_err(|error| format!("source {name}: {error}"))
 }
 
-fn destination(config: &DestinationConfig) -> Result<Destination, String> {
+/// A destination with its secrets.
+pub(crate) fn destination(config: &DestinationConfig) -> Result<Destination, String> {
     let references = std::iter::once(&config.secret).chain(&config.previous_secret);
     let secrets = references.map(followed).collect::<Result<Vec<_>, _>>();
     let secrets = secrets.map_err(|mistake| format!("destination {}: {mistake}", config.name))?;

@@ -8,6 +8,8 @@ mod application;
 #[cfg(test)]
 mod checking;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod dynamodb;
 #[cfg(test)]
 mod living;

@@ -1,0 +1,110 @@
+//! `hookward doctor`: whether what a configuration names is there and in order.
+
+use clap::Args;
+use hookward_core::config::{Config, StoreConfig};
+
+use crate::{
+    failure::Failure,
+    serve::runtime,
+    settings::{self, ConfigFile},
+};
+
+mod clock;
+mod destination;
+mod finding;
+mod folder;
+
+use finding::Finding;
+
+/// Looks at what a configuration names: secrets, certificates, destinations, the store, the clock.
+///
+/// Changes nothing. Findings are errors where webhooks would be lost, refused or handled twice, and warnings where something is
+/// less safe or dearer than it could be. The exit code is 1 when there is an error.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Treat warnings as errors
+    #[arg(long)]
+    strict: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let (config, warnings) = self.file.load()?;
+        let mut findings: Vec<Finding> = warnings
+            .iter()
+            .map(|it| Finding::warning("configuration", self.file.config.display(), it))
+            .collect();
+        findings.extend(secrets(&config));
+        findings.extend(certificate(&config));
+        findings.extend(runtime()?.block_on(live(&config)));
+
+        let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
+        let errors = count(finding::Severity::Error);
+        let warnings = count(finding::Severity::Warning);
+        let healthy = errors == 0 && (warnings == 0 || !self.strict);
+        if self.json {
+            println!("{:#}", serde_json::json!({ "ok": healthy, "findings": findings }));
+        } else {
+            for finding in &findings {
+                println!("{finding}");
+            }
+        }
+        if healthy {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{errors} errors and {warnings} warnings")))
+    }
+}
+
+/// What needs the network or the disk.
+async fn live(config: &Config) -> Vec<Finding> {
+    let mut findings = match &config.store {
+        StoreConfig::Embedded(store) => folder::look(store),
+        StoreConfig::DynamoDb(store) => {
+            vec![Finding::skipped("table", &store.table, "the DynamoDB store is not in this build")]
+        }
+    };
+    findings.extend(destination::look(config).await);
+    findings
+}
+
+/// Whether every reference leads to a secret that is strong enough.
+fn secrets(config: &Config) -> Vec<Finding> {
+    let found = |about: String, looked_up: Result<(), String>| match looked_up {
+        Ok(()) => Finding::good("secrets", about, "found and strong"),
+        Err(why) => Finding::error("secrets", about, why, "make the reference lead to the secret"),
+    };
+    let mut findings = Vec::new();
+    for source in &config.sources {
+        let made = settings::source(source).map(|_| ());
+        findings.push(found(format!("source {}", source.name()), made));
+    }
+    for destination in &config.destinations {
+        let made = settings::destination(destination).map(|_| ());
+        findings.push(found(format!("destination {}", destination.name), made));
+    }
+    if config.admin.is_some() {
+        let made = settings::admin_token(config).map(|_| ()).map_err(|it| it.to_string());
+        findings.push(found("admin".to_owned(), made));
+    }
+    findings
+}
+
+/// Whether the gateway can speak TLS, where it is to.
+fn certificate(config: &Config) -> Option<Finding> {
+    let tls = config.server.tls.as_ref()?;
+    let about = tls.cert.display();
+    Some(match hookward_server::tls::Tls::load(&tls.cert, &tls.key) {
+        Ok(_) => Finding::good("certificate", about, "it and its key go together"),
+        Err(error) => {
+            let said = Failure::of("it cannot be used", &error);
+            Finding::error("certificate", about, said, "put a PEM certificate and its key there")
+        }
+    })
+}
