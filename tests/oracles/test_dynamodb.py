@@ -145,7 +145,7 @@ def test_the_policies_name_one_table_and_one_key(configuration):
 
 def test_the_policies_evaluate_to_what_they_are_for(configuration):
     policy = policies(configuration)
-    event, others = "e#orders#abc", ("j#1", "r#0", "x#orders", "n", "zzz")
+    event, others = "e#abc", ("j#1", "r#abc", "x#20000#0", "n", "n#table", "n#ended", "zzz")
     for role in ROLES:
         assert not allows(policy[role], "dynamodb:DeleteItem", event), role
         assert not allows(policy[role], "dynamodb:Scan"), role
@@ -153,18 +153,21 @@ def test_the_policies_evaluate_to_what_they_are_for(configuration):
         assert not allows(policy[role], "dynamodb:PartiQLSelect", event), role
         assert not allows(policy[role], "dynamodb:GetItem"), f"{role}: no key is no way round the keys"
         assert not allows(policy[role], "dynamodb:GetItem", "zzz"), role
+        assert not allows(policy[role], "dynamodb:GetItem", event, "zzz"), role
         assert allows(policy[role], "dynamodb:UpdateTable") == (role == "provisioner"), role
         assert allows(policy[role], "dynamodb:PutItem", event) == (role == "gateway"), role
         writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
         if role in ("reader", "provisioner", "doctor"):
             assert not any(allows(policy[role], write, key) for write in writes for key in (event, *others)), role
     assert allows(policy["gateway"], "dynamodb:GetItem", event)
-    assert allows(policy["gateway"], "dynamodb:BatchGetItem", event, "e#orders#def")
+    assert allows(policy["gateway"], "dynamodb:BatchGetItem", event, "r#abc", "e#def")
     assert not allows(policy["gateway"], "dynamodb:BatchGetItem", event, "zzz")
     assert allows(policy["reader"], "dynamodb:GetItem", event)
     assert allows(policy["doctor"], "dynamodb:DescribeTable")
-    keyed = "kms_key" in configuration.read_text(encoding="utf-8")
-    assert allows(policy["gateway"], "kms:Decrypt") == keyed
+    text = configuration.read_text(encoding="utf-8")
+    assert allows(policy["gateway"], "kms:Decrypt") == ("kms_key" in text)
+    assert allows(policy["gateway"], "dynamodb:UpdateItem", event) == ("each" in text)
+    assert allows(policy["gateway"], "dynamodb:Query", "x#20000#0") == ("[admin]" in text)
 
 
 def gateway(change):

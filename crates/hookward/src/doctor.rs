@@ -1,9 +1,11 @@
 //! `hookward doctor`: whether what a configuration names is there and in order.
 
 use clap::Args;
-use hookward_core::config::{Config, StoreConfig};
+use hookward_core::config::{Config, Diagnostic, StoreConfig};
+use hookward_store::dynamodb::policy::Role;
 
 use crate::{
+    dynamodb::iam::parse_role,
     failure::Failure,
     serve::runtime,
     settings::{self, ConfigFile},
@@ -11,8 +13,10 @@ use crate::{
 
 mod clock;
 mod destination;
-mod finding;
+pub(crate) mod finding;
 mod folder;
+mod permissions;
+mod table;
 
 use finding::Finding;
 
@@ -24,6 +28,9 @@ use finding::Finding;
 pub(crate) struct Doctor {
     #[command(flatten)]
     file: ConfigFile,
+    /// Whose the AWS credentials are: they are compared with this role's policy
+    #[arg(long, default_value = "doctor", value_parser = parse_role)]
+    role: Role,
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
@@ -36,13 +43,11 @@ impl Doctor {
     #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (config, warnings) = self.file.load()?;
-        let mut findings: Vec<Finding> = warnings
-            .iter()
-            .map(|it| Finding::warning("configuration", self.file.config.display(), it))
-            .collect();
+        let mut findings: Vec<Finding> =
+            warnings.iter().map(|it| configuration(&self.file, it)).collect();
         findings.extend(secrets(&config));
         findings.extend(certificate(&config));
-        findings.extend(runtime()?.block_on(live(&config)));
+        findings.extend(runtime()?.block_on(live(&config, self.role)));
 
         let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
         let errors = count(finding::Severity::Error);
@@ -63,15 +68,25 @@ impl Doctor {
 }
 
 /// What needs the network or the disk.
-async fn live(config: &Config) -> Vec<Finding> {
+async fn live(config: &Config, role: Role) -> Vec<Finding> {
     let mut findings = match &config.store {
         StoreConfig::Embedded(store) => folder::look(store),
-        StoreConfig::DynamoDb(store) => {
-            vec![Finding::skipped("table", &store.table, "the DynamoDB store is not in this build")]
-        }
+        StoreConfig::DynamoDb(_) => table::look(config, role).await,
     };
     findings.extend(destination::look(config).await);
     findings
+}
+
+/// What `hookward check` warns of.
+fn configuration(file: &ConfigFile, warning: &Diagnostic) -> Finding {
+    let Diagnostic { line, column, path, message, help, .. } = warning;
+    let about = format!("{}:{line}:{column}", file.config.display());
+    let found = if path.is_empty() { message.clone() } else { format!("{path}: {message}") };
+    let finding = Finding::warning("configuration", about, found);
+    match help {
+        Some(help) => finding.with(help),
+        None => finding,
+    }
 }
 
 /// Whether every reference leads to a secret that is strong enough.

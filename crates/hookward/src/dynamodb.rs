@@ -5,12 +5,16 @@ use clap::{Args, Subcommand};
 use crate::failure::Failure;
 
 mod cloudformation;
+pub(crate) mod connection;
 mod cost;
+pub(crate) mod create;
 mod document;
-mod iam;
+pub(crate) mod iam;
+pub(crate) mod inspect;
+pub(crate) mod judge;
 mod terraform;
 mod tree;
-mod wanted;
+pub(crate) mod wanted;
 
 /// Sets up the table of the DynamoDB store.
 #[derive(Debug, Args)]
@@ -21,6 +25,8 @@ pub(crate) struct DynamoDb {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Create the table, and turn on what is off
+    Create(create::Create),
     /// Estimate what a month costs, with its arithmetic
     Cost(cost::Cost),
     /// Print the least that each role needs, as IAM policies
@@ -39,6 +45,7 @@ impl DynamoDb {
                 cost.run();
                 Ok(())
             }
+            Command::Create(create) => create.run(),
             Command::Iam(iam) => iam.run(),
             Command::CloudFormation(template) => template.run(),
             Command::Terraform(template) => template.run(),

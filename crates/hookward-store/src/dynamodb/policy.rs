@@ -12,9 +12,9 @@ use std::fmt;
 pub enum Role {
     /// The gateway: `hookward serve`.
     Gateway,
-    /// A person or a program that looks at events and dead letters without a gateway.
+    /// A person or a program that reads the table, and changes nothing.
     Reader,
-    /// A person who replays or drops dead letters without a gateway.
+    /// A person who replays or drops dead letters where no gateway runs: a node of its own that takes no webhooks.
     Replayer,
     /// What sets the table up: `hookward dynamodb create`, a deployment.
     Provisioner,
@@ -42,8 +42,10 @@ impl Role {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::Gateway => "runs `hookward serve`: takes, delivers and retries events",
-            Self::Reader => "looks at events and dead letters without a gateway",
-            Self::Replayer => "looks at dead letters, replays and drops them without a gateway",
+            Self::Reader => "reads the table with tools of its own, and changes nothing",
+            Self::Replayer => {
+                "runs `hookward events` and `hookward dead` where no gateway runs: a node that takes no webhooks"
+            }
             Self::Provisioner => "sets the table up: `hookward dynamodb create`, a deployment",
             Self::Doctor => "looks at how the table is set up: `hookward doctor`",
         }
@@ -61,6 +63,8 @@ impl fmt::Display for Role {
 pub struct Features {
     /// The gateway has an admin listener: it looks at events and replays dead letters for people.
     pub admin: bool,
+    /// `completion = "each"`: an event's state is written on its own item.
+    pub each: bool,
     /// The table is encrypted under a key of the customer's.
     pub customer_key: bool,
 }
@@ -196,15 +200,27 @@ impl Policy {
         let mut grant = |grants: &[Statement]| statements.extend_from_slice(grants);
         match role {
             Role::Gateway => {
-                grant(GATEWAY);
+                grant(NODE);
+                grant(TAKE);
                 if features.admin {
-                    grant(OPERATE);
+                    grant(LIST);
+                    grant(DECIDE);
                 }
             }
-            Role::Reader => grant(READ),
-            Role::Replayer => grant(REPLAY),
+            Role::Replayer => {
+                grant(NODE);
+                grant(LIST);
+                grant(DECIDE);
+            }
+            Role::Reader => {
+                grant(READ);
+                grant(LIST);
+            }
             Role::Provisioner => grant(PROVISION),
             Role::Doctor => grant(DIAGNOSE),
+        }
+        if features.each && matches!(role, Role::Gateway | Role::Replayer) {
+            grant(STATUS);
         }
         if features.customer_key {
             grant(match role {
@@ -310,41 +326,50 @@ const fn deny(sid: &'static str, actions: &'static [Action], target: Target) -> 
     Statement { sid, effect: Effect::Deny, actions, target }
 }
 
-/// What every gateway does.
-const GATEWAY: &[Statement] = &[
-    allow(
-        "Events",
-        &[Action::PutItem, Action::GetItem, Action::UpdateItem, Action::BatchGetItem],
-        Target::Items(&["e#*"]),
-    ),
-    allow("Journal", &[Action::PutItem, Action::Query], Target::Items(&["j#*"])),
-    allow("Nodes", &[Action::PutItem, Action::UpdateItem, Action::Query], Target::Items(&["n"])),
-    allow(
-        "Retries",
-        &[Action::PutItem, Action::UpdateItem, Action::DeleteItem, Action::Query],
-        Target::Items(&["r#*"]),
-    ),
-    allow("DeadLetters", &[Action::PutItem], Target::Items(&["x#*"])),
-];
-
-/// What a gateway with an admin listener does for people beside that.
-const OPERATE: &[Statement] =
-    &[allow("OperateDeadLetters", &[Action::Query, Action::DeleteItem], Target::Items(&["x#*"]))];
-
-const READ: &[Statement] = &[
-    allow("ReadEvents", &[Action::GetItem, Action::BatchGetItem], Target::Items(&["e#*"])),
-    allow("ListEvents", &[Action::Query], Target::Items(&["n", "j#*", "r#*"])),
-    allow("ListDeadLetters", &[Action::Query], Target::Items(&["x#*"])),
-];
-
-const REPLAY: &[Statement] = &[
-    allow(
-        "ReplayEvents",
-        &[Action::GetItem, Action::BatchGetItem, Action::UpdateItem],
-        Target::Items(&["e#*"]),
-    ),
+/// What makes a node: it says that it is there, knows what became of events, and decides what is to become of them.
+///
+/// Events and their tickets are read together: one statement has to let a request with both kinds of keys.
+const NODE: &[Statement] = &[
+    allow("ReadEventsWithTickets", &[Action::BatchGetItem], Target::Items(&["e#*", "r#*"])),
     allow("Tickets", &[Action::PutItem], Target::Items(&["r#*"])),
-    allow("TakeDeadLetters", &[Action::Query, Action::DeleteItem], Target::Items(&["x#*"])),
+    allow("Journal", &[Action::PutItem, Action::Query], Target::Items(&["j#*"])),
+    allow(
+        "Nodes",
+        &[Action::GetItem, Action::PutItem, Action::UpdateItem, Action::DeleteItem, Action::Query],
+        Target::Items(&["n"]),
+    ),
+    allow("Counters", &[Action::GetItem, Action::UpdateItem], Target::Items(&["n#table"])),
+    allow("FormerNodes", &[Action::GetItem, Action::PutItem], Target::Items(&["n#ended"])),
+];
+
+/// What only a node that takes webhooks does: new events, what became of one that had no answer or was there before, and
+/// new dead letters.
+const TAKE: &[Statement] = &[
+    allow("TakeEvents", &[Action::PutItem, Action::GetItem], Target::Items(&["e#*"])),
+    allow("ReadTickets", &[Action::GetItem], Target::Items(&["r#*"])),
+    allow("MarkDeadLetters", &[Action::PutItem], Target::Items(&["x#*"])),
+];
+
+/// Lists of events and dead letters, for people.
+const LIST: &[Statement] = &[allow("List", &[Action::Query], Target::Items(&["n#ended", "x#*"]))];
+
+/// A person's decision about a dead letter takes it from the list.
+const DECIDE: &[Statement] =
+    &[allow("TakeOffTheList", &[Action::DeleteItem], Target::Items(&["x#*"]))];
+
+/// What `completion = "each"` writes on an event.
+const STATUS: &[Statement] =
+    &[allow("WriteStatus", &[Action::UpdateItem], Target::Items(&["e#*"]))];
+
+/// Whatever there is to read about events, by key.
+const READ: &[Statement] = &[
+    allow(
+        "ReadEventsWithTickets",
+        &[Action::BatchGetItem, Action::GetItem],
+        Target::Items(&["e#*", "r#*"]),
+    ),
+    allow("ReadNodes", &[Action::GetItem], Target::Items(&["n", "n#ended", "n#table"])),
+    allow("ReadJournals", &[Action::Query], Target::Items(&["j#*", "n"])),
 ];
 
 const PROVISION: &[Statement] = &[allow(
@@ -397,7 +422,7 @@ const PROVISION_UNDER_KEY: &[Statement] = &[allow(
 /// What nobody who works with events may do, whatever other policies the principal has: it would take events or
 /// their protection away, or read round the keys.
 const NEVER: &[Statement] = &[
-    deny("NeverForgetAnEvent", &[Action::DeleteItem], Target::Items(&["e#*"])),
+    deny("NeverForgetAnEvent", &[Action::DeleteItem], Target::Items(&["e#*", "j#*", "r#*"])),
     deny(
         "NeverTouchTheTable",
         &[
@@ -439,15 +464,19 @@ mod tests {
 
     use super::*;
 
-    const EVERYTHING: Features = Features { admin: true, customer_key: true };
+    const EVERYTHING: Features = Features { admin: true, each: true, customer_key: true };
 
     fn policies() -> impl Iterator<Item = Policy> {
         let plain = Features::default();
-        let features =
-            [plain, Features { admin: true, ..plain }, Features { customer_key: true, ..plain }];
+        let features = [
+            plain,
+            Features { admin: true, ..plain },
+            Features { each: true, ..plain },
+            Features { customer_key: true, ..plain },
+            EVERYTHING,
+        ];
         features
             .into_iter()
-            .chain([EVERYTHING])
             .flat_map(|features| Role::ALL.into_iter().map(move |role| Policy::of(role, features)))
     }
 
@@ -472,8 +501,13 @@ mod tests {
     #[test]
     fn a_call_needs_every_one_of_its_keys_allowed_and_none_forbidden() {
         let gateway = Policy::of(Role::Gateway, EVERYTHING);
-        assert!(gateway.allows(Action::BatchGetItem, &["e#a", "e#b"]));
+        assert!(gateway.allows(Action::BatchGetItem, &["e#a", "r#a", "e#b"]));
         assert!(!gateway.allows(Action::BatchGetItem, &["e#a", "d#b"]));
+        // Each key is let by a statement, but no statement lets them together.
+        assert!(
+            gateway.allows(Action::GetItem, &["e#a"]) && gateway.allows(Action::GetItem, &["n"])
+        );
+        assert!(!gateway.allows(Action::GetItem, &["e#a", "n"]));
         assert!(!gateway.allows(Action::BatchGetItem, &[]), "no key is no way round the keys");
         // Forbidden for one of its keys, though another statement lets it for all of them.
         let mut wide = gateway;
@@ -497,8 +531,12 @@ mod tests {
             for action in [Action::UpdateTable, Action::UpdateTimeToLive, Action::CreateTable] {
                 assert_eq!(policy.allows(action, &[]), provisions, "{role}: {action}");
             }
-            let writes = matches!(role, Role::Gateway | Role::Replayer);
-            assert_eq!(policy.allows(Action::UpdateItem, &["e#a"]), writes, "{role}");
+            for write in [Action::PutItem, Action::UpdateItem, Action::DeleteItem] {
+                let may = matches!(role, Role::Gateway | Role::Replayer);
+                let any = ["e#a", "r#a", "j#1", "n", "n#table", "n#ended", "x#1#0", "zzz"];
+                let writes = any.iter().any(|key| policy.allows(write, &[key]));
+                assert_eq!(writes, may, "{role}: {write}");
+            }
             assert_eq!(policy.allows(Action::PutItem, &["e#a"]), role == Role::Gateway, "{role}");
             // A policy that forbids everything else lets what it is for.
             assert!(
@@ -512,11 +550,18 @@ mod tests {
 
     #[test]
     fn what_is_not_used_is_not_granted() {
-        let plain = Policy::of(Role::Gateway, Features::default());
-        assert!(!plain.allows(Action::Query, &["x#stripe#20261124"]));
-        let with_admin = Policy::of(Role::Gateway, Features { admin: true, customer_key: false });
-        assert!(with_admin.allows(Action::Query, &["x#stripe#20261124"]));
-        for policy in [plain, with_admin] {
+        let of = |features| Policy::of(Role::Gateway, features);
+        let plain = of(Features::default());
+        assert!(!plain.allows(Action::Query, &["x#20000#0"]));
+        assert!(!plain.allows(Action::UpdateItem, &["e#a"]));
+        let with_admin = of(Features { admin: true, ..Features::default() });
+        assert!(with_admin.allows(Action::Query, &["x#20000#0"]));
+        assert!(with_admin.allows(Action::DeleteItem, &["x#20000#0"]));
+        assert!(!with_admin.allows(Action::UpdateItem, &["e#a"]));
+        let with_each = of(Features { each: true, ..Features::default() });
+        assert!(with_each.allows(Action::UpdateItem, &["e#a"]));
+        assert!(!with_each.allows(Action::Query, &["x#20000#0"]));
+        for policy in [plain, with_admin, with_each] {
             assert!(policy.statements.iter().all(|statement| statement.target != Target::Key));
         }
         assert!(Policy::of(Role::Reader, EVERYTHING).allows(Action::KmsDecrypt, &[]));

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// The stable name of what was looked for: docs/dynamodb.md and the tests have them.
+    /// The stable name of what was looked for; `docs/dynamodb.md` explains each.
     pub check: &'static str,
     /// What was looked at.
     pub about: String,

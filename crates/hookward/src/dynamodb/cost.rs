@@ -28,8 +28,8 @@ pub(crate) struct Cost {
     /// Gateway nodes
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     nodes: u64,
-    /// Keys that share an item of the journal, when you measured it; otherwise worked out from the rate
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=50))]
+    /// Events that share an item of the journal, when you measured it; otherwise worked out from the rate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     journal_batch: Option<u64>,
     /// Of all events: how many are sent again after they were accepted, in percent
     #[arg(long, default_value_t = 1.0, value_name = "PERCENT", value_parser = percent)]
@@ -46,6 +46,9 @@ pub(crate) struct Cost {
     /// How long an event stays in the table, in days
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
     keep_days: u64,
+    /// As with `completion = "each"`: the status is written on each event
+    #[arg(long)]
+    each: bool,
     /// US dollars for a million write units
     #[arg(long, default_value_t = Prices::US_EAST_1.write_units_million, value_name = "USD", value_parser = price)]
     write_price: f64,
@@ -77,6 +80,7 @@ impl Cost {
             nodes: self.nodes,
             journal_batch: self.journal_batch,
             keep_days: self.keep_days,
+            each: self.each,
         };
         let prices = Prices {
             write_units_million: self.write_price,
@@ -161,6 +165,7 @@ impl Cost {
                 "failures_percent": self.failures,
                 "dead_percent": self.dead,
                 "keep_days": self.keep_days,
+                "completion": if self.each { "each" } else { "checkpoint" },
             },
             "prices": {
                 "write_units_million_usd": prices.write_units_million,

@@ -48,7 +48,7 @@ impl Iam {
     }
 }
 
-fn parse_role(text: &str) -> Result<Role, String> {
+pub(crate) fn parse_role(text: &str) -> Result<Role, String> {
     let names = Role::ALL.map(Role::as_str).join(", ");
     Role::ALL
         .into_iter()

@@ -1,7 +1,7 @@
 //! The table as the configuration wants it, and the names that AWS gives to it.
 
 use clap::Args;
-use hookward_core::config::{Config, DynamoDb, StoreConfig};
+use hookward_core::config::{Completion, Config, DynamoDb, StoreConfig};
 use hookward_store::dynamodb::policy::Features;
 
 use super::{
@@ -11,9 +11,7 @@ use super::{
 use crate::{failure::Failure, secrets, settings::ConfigFile};
 
 /// The partition key, the sort key, and the attribute that says when an item may be deleted.
-pub(crate) const PARTITION_KEY: &str = "pk";
-pub(crate) const SORT_KEY: &str = "sk";
-pub(crate) const EXPIRY: &str = "x";
+pub(crate) use hookward_store::dynamodb::{EXPIRES as EXPIRY, PK as PARTITION_KEY, SK as SORT_KEY};
 
 /// How far back the table can be restored, in days: the most that there is, since the price is the same.
 pub(crate) const RECOVERY_DAYS: u32 = 35;
@@ -40,8 +38,11 @@ impl Wanted {
     /// `None` where the store is not in DynamoDB.
     pub(crate) fn of(config: &Config) -> Option<Self> {
         let StoreConfig::DynamoDb(store) = &config.store else { return None };
-        let features =
-            Features { admin: config.admin.is_some(), customer_key: store.kms_key.is_some() };
+        let features = Features {
+            admin: config.admin.is_some(),
+            each: store.completion == Completion::Each,
+            customer_key: store.kms_key.is_some(),
+        };
         Some(Self { store: store.clone(), features })
     }
 

@@ -4,6 +4,8 @@
 //! the log, an answer, a delivery or an end.
 
 #[cfg(test)]
+mod amazon;
+#[cfg(test)]
 mod application;
 #[cfg(test)]
 mod checking;

@@ -3,6 +3,10 @@
 //! A pure function from [`Traffic`] and [`Prices`] to lines that each say how they were worked out, so that a person
 //! can check them and a program can read them.
 
+use std::time::Duration;
+
+use hookward_core::limits;
+use hookward_store::dynamodb::size;
 use serde::Serialize;
 
 use super::price::{
@@ -26,37 +30,22 @@ pub(crate) struct Traffic {
     /// Events that become dead letters, in percent.
     pub dead_percent: f64,
     pub nodes: u64,
-    /// How many keys share an item of the journal, when it was measured.
+    /// How many events share an item of the journal, when it was measured.
     pub journal_batch: Option<u64>,
     /// How long an event stays in the table.
     pub keep_days: u64,
+    /// `completion = "each"`.
+    pub each: bool,
 }
 
-/// What the items of the store need, as `crates/hookward-store` writes them.
-pub(crate) mod shape {
-    /// An event's item beside its body: names, keys, node, sequence, receipt, times, digest, type and one kept header.
-    pub(crate) const EVENT_BYTES: u64 = 160;
-    /// An item of the journal beside its keys.
-    pub(crate) const JOURNAL_BYTES: u64 = 80;
-    /// A key in the journal.
-    pub(crate) const JOURNAL_KEY_BYTES: u64 = 48;
-    /// The most keys that one item of the journal takes.
-    pub(crate) const JOURNAL_KEYS_MAX: u64 = 50;
-    /// How long an append and a journal write take together: concurrent ones within it share an item.
-    pub(crate) const JOURNAL_WINDOW_MS: u64 = 10;
-    /// What a failed attempt writes: the ticket put, claimed, and deleted.
-    pub(crate) const RETRY_UNITS: u64 = 3;
-    /// What a dead letter writes: its item, and the deletion of the last ticket.
-    pub(crate) const DEAD_UNITS: u64 = 2;
-    /// A node says that it lives every so many seconds.
-    pub(crate) const HEARTBEAT_SECS: u64 = 10;
-    /// A busy node writes its checkpoint every so many seconds.
-    pub(crate) const CHECKPOINT_SECS: u64 = 1;
-    /// The shards of the queue of retries, each looked at by each node.
-    pub(crate) const TICKET_SHARDS: u64 = 16;
-    /// A node looks at each shard every so many seconds.
-    pub(crate) const TICKET_POLL_SECS: u64 = 1;
-}
+/// How often a node that finishes events says so, unless the journal carries it along.
+const CHECKPOINT_SECS: u64 = 1;
+
+/// A node says that it is there, and looks at the others, every so many seconds.
+const HEARTBEAT_SECS: u64 = limits::NODE_LEASE_DEFAULT.as_secs() / size::BEATS_A_LEASE;
+
+/// How long an item of the journal waits for more events.
+const JOURNAL_WINDOW: Duration = limits::JOURNAL_DELAY_DEFAULT;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -119,7 +108,7 @@ pub(crate) struct Estimate {
     pub item_bytes: u64,
     /// Write units of such an item.
     pub item_write_units: u64,
-    /// Keys that share an item of the journal.
+    /// Events that share an item of the journal.
     pub journal_batch: f64,
     /// Line by line.
     pub lines: Vec<Line>,
@@ -148,13 +137,14 @@ impl Estimate {
     pub(crate) fn of(traffic: &Traffic, prices: &Prices) -> Self {
         let compressed_bytes =
             traffic.compressed_bytes.unwrap_or_else(|| assumed_compressed(traffic.body_bytes));
-        let item_bytes = compressed_bytes + shape::EVENT_BYTES;
+        let item_bytes = compressed_bytes + size::EVENT_BYTES;
         let item = item_bytes.div_ceil(WRITE_UNIT_BYTES);
         let (journal_batch, batch_said) = journal_batch(traffic);
         let sheet = Sheet { traffic, prices, item, item_bytes };
         let mut lines = vec![sheet.accepted(), sheet.journal(journal_batch, &batch_said)];
+        lines.extend(sheet.status());
         lines.extend([sheet.duplicates(), sheet.failures(), sheet.dead_letters()]);
-        lines.extend([sheet.nodes(), sheet.refused(), sheet.expired(), sheet.tickets_read()]);
+        lines.extend([sheet.nodes(), sheet.watch(), sheet.refused(), sheet.expired()]);
         lines.extend(sheet.storage());
 
         let sum = |of: fn(&Line) -> f64| lines.iter().map(of).sum::<f64>();
@@ -183,19 +173,19 @@ impl Estimate {
     }
 }
 
-/// How many keys share an item of the journal, and why.
+/// How many events share an item of the journal, and why.
 fn journal_batch(traffic: &Traffic) -> (f64, String) {
     if let Some(given) = traffic.journal_batch {
-        return (number(given), format!("{given} keys share an item, as given"));
+        return (number(given), format!("{given} events share an item, as given"));
     }
     let rate = number(traffic.events_per_day) / number(SECONDS_PER_DAY) / number(traffic.nodes);
-    let within = rate * number(shape::JOURNAL_WINDOW_MS) / 1_000.0;
-    let batch = within.clamp(1.0, number(shape::JOURNAL_KEYS_MAX));
+    let within = rate * JOURNAL_WINDOW.as_secs_f64();
+    let batch = within.clamp(1.0, number(size::JOURNAL_EVENTS_FULL));
     let said = format!(
-        "{} keys share an item: {}/s on each node, evenly over the day, in {} ms; at least 1",
+        "{} events share an item: {}/s on each node, evenly over the day, in {} ms; at least 1",
         shown(batch),
         shown(rate),
-        shape::JOURNAL_WINDOW_MS
+        JOURNAL_WINDOW.as_millis()
     );
     (batch, said)
 }
@@ -218,6 +208,10 @@ impl Sheet<'_> {
         units_day * DAYS_PER_MONTH * self.prices.write_units_million / 1e6
     }
 
+    fn read_usd(&self, units_day: f64) -> f64 {
+        units_day * DAYS_PER_MONTH * self.prices.read_units_million / 1e6
+    }
+
     fn writes(&self, what: &'static str, units_day: f64, arithmetic: String) -> Line {
         let usd_month = self.write_usd(units_day);
         Line { what, arithmetic, write_units_day: units_day, read_units_day: 0.0, usd_month }
@@ -228,63 +222,78 @@ impl Sheet<'_> {
             "{} events × {} units: ⌈({} B body + {} B) / {WRITE_UNIT_BYTES}⌉",
             shown(self.events()),
             self.item,
-            self.item_bytes - shape::EVENT_BYTES,
-            shape::EVENT_BYTES
+            self.item_bytes - size::EVENT_BYTES,
+            size::EVENT_BYTES
         );
         self.writes("accepted and delivered", self.events() * number(self.item), arithmetic)
     }
 
     fn journal(&self, batch: f64, said: &str) -> Line {
-        let bytes = number(shape::JOURNAL_BYTES) + batch * number(shape::JOURNAL_KEY_BYTES);
+        let bytes = number(size::JOURNAL_BYTES) + batch * number(size::JOURNAL_EVENT_BYTES);
         let units = (bytes / number(WRITE_UNIT_BYTES)).ceil();
         let arithmetic =
             format!("{} events / {} × {units} units ({said})", shown(self.events()), shown(batch));
         self.writes("journal", self.events() / batch * units, arithmetic)
     }
 
+    /// `completion = "each"` writes the event's item again, for each attempt.
+    fn status(&self) -> Option<Line> {
+        let Traffic { each: true, failures_percent, .. } = self.traffic else { return None };
+        let arithmetic = format!(
+            "{} events × (100 + {failures_percent}) % × {} units: an update costs the whole item",
+            shown(self.events()),
+            self.item
+        );
+        let units = self.events() * (100.0 + failures_percent) / 100.0 * number(self.item);
+        Some(self.writes("status on each event", units, arithmetic))
+    }
+
     fn duplicates(&self) -> Line {
         let Traffic { duplicates_percent, cached_percent, .. } = self.traffic;
         let reach = self.events() * duplicates_percent / 100.0 * (100.0 - cached_percent) / 100.0;
         let arithmetic = format!(
-            "{} events × {duplicates_percent} % × {} % that no node remembers × {} units: a refused put costs what is there",
+            "{} events × {duplicates_percent} % × {} % that no node remembers × {} units: a refused put costs what is there; and {} reads",
             shown(self.events()),
             100.0 - cached_percent,
-            self.item
+            self.item,
+            size::DUPLICATE_READ_UNITS
         );
-        self.writes("duplicates", reach * number(self.item), arithmetic)
+        let read_units_day = reach * number(size::DUPLICATE_READ_UNITS);
+        let line = self.writes("duplicates", reach * number(self.item), arithmetic);
+        let usd_month = line.usd_month + self.read_usd(read_units_day);
+        Line { read_units_day, usd_month, ..line }
     }
 
     fn failures(&self) -> Line {
         let percent = self.traffic.failures_percent;
         let arithmetic = format!(
-            "{} events × {percent} % × {} units: ticket put, claimed, deleted",
+            "{} events × {percent} % × {} units: its ticket, and again when it succeeds",
             shown(self.events()),
-            shape::RETRY_UNITS
+            size::RETRIED_UNITS
         );
-        let units = self.events() * percent / 100.0 * number(shape::RETRY_UNITS);
+        let units = self.events() * percent / 100.0 * number(size::RETRIED_UNITS);
         self.writes("failed attempts", units, arithmetic)
     }
 
     fn dead_letters(&self) -> Line {
         let percent = self.traffic.dead_percent;
         let arithmetic = format!(
-            "{} events × {percent} % × {} units: dead letter put, ticket deleted",
+            "{} events × {percent} % × {} units: its mark and its ticket",
             shown(self.events()),
-            shape::DEAD_UNITS
+            size::DEAD_UNITS
         );
-        let units = self.events() * percent / 100.0 * number(shape::DEAD_UNITS);
+        let units = self.events() * percent / 100.0 * number(size::DEAD_UNITS);
         self.writes("dead letters", units, arithmetic)
     }
 
     fn nodes(&self) -> Line {
         let nodes = self.traffic.nodes;
         // A node writes at most one checkpoint a second, and only after an event was finished.
-        let heartbeats = SECONDS_PER_DAY / shape::HEARTBEAT_SECS;
-        let most = SECONDS_PER_DAY / shape::CHECKPOINT_SECS;
+        let heartbeats = SECONDS_PER_DAY / HEARTBEAT_SECS;
+        let most = SECONDS_PER_DAY / CHECKPOINT_SECS;
         let checkpoints = (self.traffic.events_per_day / nodes.max(1)).clamp(heartbeats, most);
         let arithmetic = format!(
-            "{nodes} nodes × {checkpoints} writes: one a second while events are finished, one each {} s otherwise",
-            shape::HEARTBEAT_SECS
+            "{nodes} nodes × {checkpoints} writes: at most one a second while events are finished, one each {HEARTBEAT_SECS} s otherwise"
         );
         self.writes("heartbeat and checkpoint", number(nodes * checkpoints), arithmetic)
     }
@@ -299,21 +308,21 @@ impl Sheet<'_> {
         self.writes("expired", 0.0, "deleted by time to live, which costs nothing".to_owned())
     }
 
-    fn tickets_read(&self) -> Line {
+    /// Each node looks at the others as often as it says that it is there.
+    fn watch(&self) -> Line {
         let Traffic { nodes, .. } = *self.traffic;
-        let each = SECONDS_PER_DAY / shape::TICKET_POLL_SECS;
-        let reads = number(nodes * shape::TICKET_SHARDS * each);
-        let arithmetic = format!(
-            "{nodes} nodes × {} shards × {each} queries × 0.5 units: up to {READ_UNIT_BYTES} B, eventually consistent",
-            shape::TICKET_SHARDS
-        );
-        let units = reads * 0.5;
+        let looks = SECONDS_PER_DAY / HEARTBEAT_SECS;
+        // What a node's item has at most in the middle of its work.
+        let units = (nodes * WRITE_UNIT_BYTES).div_ceil(READ_UNIT_BYTES);
+        let units_day = number(nodes * looks * units);
         Line {
-            what: "looking for due retries",
-            arithmetic,
+            what: "watching each other",
+            arithmetic: format!(
+                "{nodes} nodes × {looks} queries × {units} units: of {READ_UNIT_BYTES} B, strongly consistent"
+            ),
             write_units_day: 0.0,
-            read_units_day: units,
-            usd_month: units * DAYS_PER_MONTH * self.prices.read_units_million / 1e6,
+            read_units_day: units_day,
+            usd_month: self.read_usd(units_day),
         }
     }
 
@@ -386,6 +395,7 @@ mod tests {
             nodes: 1,
             journal_batch: Some(20),
             keep_days: 30,
+            each: false,
         }
     }
 
@@ -406,15 +416,16 @@ mod tests {
             close(line(&traffic, "accepted and delivered").write_units_day, units * 1e6);
         };
         check(0, 1.0);
-        check(1024 - shape::EVENT_BYTES, 1.0);
-        check(1025 - shape::EVENT_BYTES, 2.0);
+        check(1024 - size::EVENT_BYTES, 1.0);
+        check(1025 - size::EVENT_BYTES, 2.0);
         check(4096, 5.0);
     }
 
     #[test]
     fn the_journal_costs_an_event_its_share_of_an_item() {
-        // 20 keys fit into one item of two units.
-        close(line(&traffic(), "journal").write_units_day, 1e6 / 20.0 * 2.0);
+        close(line(&traffic(), "journal").write_units_day, 1e6 / 20.0);
+        let long = Traffic { journal_batch: Some(50), ..traffic() };
+        close(line(&long, "journal").write_units_day, 1e6 / 50.0 * 2.0);
         let alone = Traffic { journal_batch: Some(1), ..traffic() };
         close(line(&alone, "journal").write_units_day, 1e6);
         // Where it was not measured, few events are alone, and many share as many as an item takes.
@@ -424,7 +435,7 @@ mod tests {
         close(Estimate::of(&busy, &Prices::US_EAST_1).journal_batch, 20.0);
         let flood = Traffic { events_per_day: 86_400 * 1_000_000, ..quiet };
         let most = Estimate::of(&flood, &Prices::US_EAST_1).journal_batch;
-        close(most, number(shape::JOURNAL_KEYS_MAX));
+        close(most, number(size::JOURNAL_EVENTS_FULL));
     }
 
     #[test]
@@ -438,8 +449,11 @@ mod tests {
             ..traffic()
         };
         close(line(&rough, "duplicates").write_units_day, 1e6 * 0.1 * 0.75 * 2.0);
-        close(line(&rough, "failed attempts").write_units_day, 1e6 * 0.02 * 3.0);
+        close(line(&rough, "duplicates").read_units_day, 1e6 * 0.1 * 0.75 * 2.0);
+        close(line(&rough, "failed attempts").write_units_day, 1e6 * 0.02 * 2.0);
         close(line(&rough, "dead letters").write_units_day, 1e6 * 0.01 * 2.0);
+        let each = Traffic { each: true, ..rough };
+        close(line(&each, "status on each event").write_units_day, 1e6 * 1.02 * 2.0);
         close(line(&rough, "refused").usd_month, 0.0);
         close(line(&rough, "expired").usd_month, 0.0);
     }
@@ -449,6 +463,8 @@ mod tests {
         let check = |events_per_day, nodes, writes| {
             let traffic = Traffic { events_per_day, nodes, ..traffic() };
             close(line(&traffic, "heartbeat and checkpoint").write_units_day, writes);
+            let looks = number(nodes) * 8_640.0;
+            close(line(&traffic, "watching each other").read_units_day, looks);
         };
         check(1, 3, 3.0 * 8_640.0);
         check(20_000, 1, 20_000.0);
@@ -465,7 +481,10 @@ mod tests {
         let accepted = line(&traffic(), "accepted and delivered");
         close(accepted.usd_month, 0.625 * 730.0 / 24.0);
         // A gibibyte kept: its price, and that of its copy.
-        let gib = Traffic { compressed_bytes: Some((1 << 30) - 260), ..traffic() };
+        let gib = Traffic {
+            compressed_bytes: Some((1 << 30) - size::EVENT_BYTES - STORAGE_OVERHEAD_BYTES),
+            ..traffic()
+        };
         let gib = Traffic { events_per_day: 1, keep_days: 1, ..gib };
         close(line(&gib, "storage").usd_month, 0.25);
         close(line(&gib, "point-in-time recovery").usd_month, 0.20);
