@@ -170,3 +170,12 @@ pub const ADMIN_PAGE_MAX: usize = 1_000;
 /// What a stored event takes beside its body, in bytes, at most: the headers that are kept came in a head of
 /// [`HEAD_BYTES_MAX`], names and labels are short, and a record's own fields take some hundreds.
 pub const EVENT_OVERHEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + 4 * 1024;
+
+/// How far two clocks seem apart when they are not: whole seconds, and an answer that was on its way.
+pub const CLOCK_SKEW_SEEN: Duration = Duration::from_secs(5);
+
+/// How far this machine's clock may be off: beyond half of [`TOLERANCE_DEFAULT`], slow but genuine webhooks are refused.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(150);
+
+/// Beside what an embedded store needs at once, so many free bytes are little: a day of 10 events of 1 KiB a second.
+pub const FREE_BYTES_LOW: u64 = 1 << 30;

@@ -27,10 +27,12 @@ mod list;
 mod nodes;
 mod operate;
 mod options;
+pub mod policy;
 mod progress;
 mod reads;
 mod recent;
 mod resolve;
+pub mod size;
 mod table;
 mod takeover;
 mod tenure;
@@ -52,6 +54,7 @@ use tokio::{
 use self::{book::Book, progress::Progress, table::Table, tenure::Tenure};
 pub use self::{
     client::{client, http_client},
+    item::{EXPIRES, PK, SK},
     options::{BootClock, Clock, Completion, Flaw, Options, Patience},
 };
 use crate::{

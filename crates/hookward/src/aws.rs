@@ -46,7 +46,10 @@ fn options(config: &config::DynamoDb, serving: bool) -> Options {
 }
 
 /// Region, endpoint and credentials: what the file says, and otherwise what the AWS SDK finds in the environment.
-async fn connection(config: &config::DynamoDb, connections: usize) -> Result<Builder, Failure> {
+pub(crate) async fn connection(
+    config: &config::DynamoDb,
+    connections: usize,
+) -> Result<Builder, Failure> {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(dynamodb::http_client(connections));
     if let Some(region) = &config.region {

@@ -10,6 +10,8 @@ mod check;
 mod client;
 mod dead;
 mod dev;
+mod doctor;
+mod dynamodb;
 mod events;
 mod failure;
 mod logging;
@@ -43,6 +45,8 @@ enum Command {
     Serve(serve::Serve),
     /// Find every mistake in a configuration, without starting anything
     Check(check::Check),
+    /// Look at what a configuration names: secrets, destinations, the store, the clock
+    Doctor(doctor::Doctor),
     /// Sign a sample webhook and post it
     Send(send::Send),
     /// Look at events
@@ -51,6 +55,9 @@ enum Command {
     Dead(dead::Dead),
     /// Look up the senders that are known by name
     Providers(providers::Providers),
+    /// Set up the table of the DynamoDB store: cost, permissions, templates
+    #[command(name = "dynamodb")]
+    DynamoDb(dynamodb::DynamoDb),
     /// Measure a gateway's requests per second and latency
     Bench(bench::Bench),
     /// Print completions for a shell
@@ -65,10 +72,12 @@ fn main() -> ExitCode {
         Command::Dev(dev) => dev.run(),
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Send(send) => send.run(),
         Command::Events(events) => events.run(),
         Command::Dead(dead) => dead.run(),
         Command::Providers(providers) => providers.run(),
+        Command::DynamoDb(dynamodb) => dynamodb.run(),
         Command::Bench(bench) => bench.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hookward", &mut std::io::stdout());

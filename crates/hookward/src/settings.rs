@@ -129,7 +129,8 @@ pub(crate) fn source(config: &SourceConfig) -> Result<Source, Vec<Diagnostic>> {
         .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
 }
 
-fn destination(config: &DestinationConfig) -> Result<Destination, Vec<Diagnostic>> {
+/// A destination with its secrets.
+pub(crate) fn destination(config: &DestinationConfig) -> Result<Destination, Vec<Diagnostic>> {
     const HELP: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
     let current = (&config.secret, &config.secret_place);
     let previous = config.previous_secret.iter().zip(&config.previous_secret_place);
@@ -142,7 +143,8 @@ fn destination(config: &DestinationConfig) -> Result<Destination, Vec<Diagnostic
         .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
 }
 
-fn admin_token(config: &Admin) -> Result<AdminToken, Diagnostic> {
+/// The admin API's token.
+pub(crate) fn admin_token(config: &Admin) -> Result<AdminToken, Diagnostic> {
     judged(&config.token, &config.place, None, |secret| {
         AdminToken::new(secret).map_err(|reason| SchemeError::WeakSecret { index: 0, reason })
     })

@@ -17,11 +17,11 @@ use hookward_core::{EventKey, EventParts, Timestamp};
 use crate::StoreError;
 
 /// The hash key.
-pub(crate) const PK: &str = "pk";
+pub const PK: &str = "pk";
 /// The range key.
-pub(crate) const SK: &str = "sk";
+pub const SK: &str = "sk";
 /// When DynamoDB may delete the item, in seconds: the table's time to live.
-pub(crate) const EXPIRES: &str = "x";
+pub const EXPIRES: &str = "x";
 
 /// An item: its attributes by name.
 pub(crate) type Item = HashMap<String, AttributeValue>;

@@ -22,7 +22,7 @@ fn the_known_providers_are_listed_and_shown() {
         let (_, source) = shown.split_once("\n[sources.").unwrap();
         let app = "\n[destinations.app]\nurl = \"http://127.0.0.1:9/\"\nsecret = \"env:DELIVERY_SECRET\"\n";
         place.write("pasted.toml", &format!("[sources.{source}{app}"));
-        place.run(&["check", "--no-secrets", "-c", "pasted.toml"]).well();
+        place.run(&["check", "doctor", "--no-secrets", "-c", "pasted.toml"]).well();
     }
     place.run(&["providers", "show", "strpe"]).badly(1, &["no provider is called", "stripe"]);
 }
@@ -42,9 +42,20 @@ fn every_command_explains_itself() {
     let place = Place::new();
     let help = place.run(&["--help"]).well();
     assert!(help.contains("Exit codes: 0 all went well"), "{help}");
-    for command in
-        ["dev", "serve", "check", "send", "events", "dead", "providers", "bench", "completions"]
-    {
+    let commands = [
+        "dev",
+        "serve",
+        "check",
+        "doctor",
+        "send",
+        "events",
+        "dead",
+        "providers",
+        "dynamodb",
+        "bench",
+        "completions",
+    ];
+    for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         assert!(place.run(&[command, "--help"]).well().contains("Usage: hookward"));
     }

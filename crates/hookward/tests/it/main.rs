@@ -4,9 +4,15 @@
 //! the log, an answer, a delivery or an end.
 
 #[cfg(test)]
+mod amazon;
+#[cfg(test)]
 mod application;
 #[cfg(test)]
 mod checking;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod dynamodb;
 #[cfg(test)]
 mod living;
 #[cfg(test)]

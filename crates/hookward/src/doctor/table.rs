@@ -1,0 +1,169 @@
+//! Whether the table is there, set up as it should be, and for nobody to do more with than they need.
+
+use bytes::Bytes;
+use hookward_core::config::Config;
+use hookward_server::{Clock as _, SystemClock};
+use hookward_store::dynamodb::policy::Role;
+use http::{HeaderMap, Method};
+
+use super::{Finding, clock, finding::Severity, permissions};
+use crate::{
+    client::{self, Http},
+    dynamodb::{
+        connection::{Connection, Refusal},
+        create::WRITE_ISOLATION,
+        inspect::Inspected,
+        judge::judge,
+        wanted::Wanted,
+    },
+    failure::Failure,
+};
+
+/// Looks at the table of a configuration, and tries what these credentials may do with it.
+pub(super) async fn look(config: &Config, role: Role) -> Vec<Finding> {
+    let Some(wanted) = Wanted::of(config) else { return Vec::new() };
+    let connection = match Connection::open(&wanted.store).await {
+        Ok(connection) => connection,
+        Err(failure) => {
+            let todo =
+                "say where DynamoDB is: `region` and `endpoint` in [store], or in the environment";
+            return vec![Finding::error("endpoint", "AWS", failure, todo)];
+        }
+    };
+    let mut findings = endpoint(&connection).await;
+    if findings.iter().any(|it| it.severity == Severity::Error && it.check == "endpoint") {
+        return findings;
+    }
+    match Inspected::look(&connection).await {
+        Ok(found) => {
+            findings.push(taken());
+            findings.extend(judge(&found, &wanted.store, connection.is_amazon()));
+            if !connection.is_amazon() {
+                findings.extend(write_isolation(&connection, &found).await);
+            }
+        }
+        Err(refusal) => {
+            let is_lost =
+                matches!(refusal, Refusal::Credentials(_) | Refusal::NotFound | Refusal::Failed(_));
+            findings.extend(unseen(&wanted, role, &refusal));
+            if is_lost {
+                return findings;
+            }
+        }
+    }
+    findings.extend(permissions::look(&connection, &wanted, role).await);
+    findings
+}
+
+fn taken() -> Finding {
+    Finding::good("credentials", "AWS", "found and taken")
+}
+
+/// Why the table itself could not be looked at.
+fn unseen(wanted: &Wanted, role: Role, refusal: &Refusal) -> Vec<Finding> {
+    let table = &wanted.store.table;
+    match refusal {
+        Refusal::NotFound => {
+            let todo = "run `hookward dynamodb create`, or correct `table` and `region` in [store]";
+            vec![taken(), Finding::error("table", table, refusal, todo)]
+        }
+        Refusal::Credentials(_) => {
+            let todo =
+                "set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret, or give the machine a role";
+            vec![Finding::error("credentials", "AWS", refusal, todo)]
+        }
+        Refusal::Denied(_) if role == Role::Doctor => {
+            let todo = "give them the policy of `hookward dynamodb iam --role doctor`, or say whose they are with --role";
+            vec![taken(), Finding::error("table", table, refusal, todo)]
+        }
+        Refusal::Denied(_) => {
+            let said = format!(
+                "how it is set up is not for the {role} to see; the doctor's credentials would"
+            );
+            vec![taken(), Finding::skipped("table", table, said)]
+        }
+        Refusal::Unsupported(_)
+        | Refusal::Busy(_)
+        | Refusal::Invalid(_)
+        | Refusal::Condition
+        | Refusal::Failed(_) => {
+            vec![Finding::error(
+                "table",
+                table,
+                refusal,
+                "see what is behind `endpoint` in [store]",
+            )]
+        }
+    }
+}
+
+/// Whether something answers at the endpoint, and what time it is there.
+async fn endpoint(connection: &Connection) -> Vec<Finding> {
+    let endpoint = &connection.endpoint;
+    let uri = match client::url(endpoint) {
+        Ok(uri) => uri,
+        Err(failure) => {
+            let todo = "correct `endpoint` in [store], or AWS_ENDPOINT_URL_DYNAMODB";
+            return vec![Finding::error("endpoint", endpoint, failure, todo)];
+        }
+    };
+    match Http::new().send(Method::GET, &uri, HeaderMap::new(), Bytes::new()).await {
+        Ok(answered) => {
+            let answers = Finding::good("endpoint", endpoint, "answers");
+            let skew = clock::look(endpoint, &answered.headers, SystemClock::start().now());
+            std::iter::once(answers).chain(skew).collect()
+        }
+        Err(error) => {
+            let said = Failure::of("it does not answer", &error);
+            let todo = "see that the region exists and that the network lets through to it (a VPC needs a gateway endpoint)";
+            vec![Finding::error("endpoint", endpoint, said, todo)]
+        }
+    }
+}
+
+/// ScyllaDB Alternator says by a tag how it keeps writes apart. Elsewhere there is no such tag.
+async fn write_isolation(connection: &Connection, found: &Inspected) -> Option<Finding> {
+    let arn = found.arn.as_deref()?;
+    let answer = connection.client.list_tags_of_resource().resource_arn(arn).send().await.ok()?;
+    let tag = answer.tags().iter().find(|tag| tag.key() == WRITE_ISOLATION)?;
+    Some(isolation(&connection.table, tag.value()))
+}
+
+fn isolation(table: &str, value: &str) -> Finding {
+    let check = "write-isolation";
+    let todo = format!("set the tag {WRITE_ISOLATION} of the table to always_use_lwt");
+    match value {
+        "a" | "always" | "always_use_lwt" => Finding::good(check, table, value),
+        "o" | "only_rmw_uses_lwt" => {
+            let said =
+                format!("{value}: conditional and plain writes of one item are not kept apart");
+            Finding::warning(check, table, said).with(todo)
+        }
+        "f" | "forbid" | "forbid_rmw" => {
+            Finding::error(check, table, format!("{value}: conditional writes are refused"), todo)
+        }
+        _ => {
+            let said = format!("{value}: of two equal events at once, both are taken for new");
+            Finding::error(check, table, said, todo)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn isolation_that_breaks_deduplication_is_an_error() {
+        let check = |value, expected| {
+            assert_eq!(isolation("webhooks", value).severity, expected, "{value}");
+        };
+        check("always_use_lwt", Severity::Good);
+        check("always", Severity::Good);
+        check("only_rmw_uses_lwt", Severity::Warning);
+        check("forbid_rmw", Severity::Error);
+        check("unsafe_rmw", Severity::Error);
+        check("u", Severity::Error);
+        check("something new", Severity::Error);
+    }
+}

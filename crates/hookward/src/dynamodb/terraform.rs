@@ -1,0 +1,232 @@
+//! `hookward dynamodb terraform`: the table as Terraform.
+
+use clap::Args;
+use hookward_store::dynamodb::policy::{Effect, Policy, Role, Statement, Target};
+
+use super::{
+    document::{KeyNames, conditions},
+    tree::Tree,
+    wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
+};
+use crate::{failure::Failure, settings::ConfigFile};
+
+/// Prints the table as Terraform.
+///
+/// On demand with a cap on write units, time to live, point-in-time recovery, deletion protection and encryption;
+/// Terraform refuses to destroy it.
+#[derive(Debug, Args)]
+pub(crate) struct Terraform {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// With a policy for each role that works with the table
+    #[arg(long)]
+    policies: bool,
+}
+
+impl Terraform {
+    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let wanted = Wanted::load(&self.file)?;
+        let mut lines = Lines::default();
+        table(&wanted, &mut lines);
+        if self.policies {
+            policies(&wanted, &mut lines);
+        }
+        println!("{}", lines.0.join("\n"));
+        Ok(())
+    }
+}
+
+/// Who works with a table that Terraform has set up.
+const ROLES: [Role; 4] = [Role::Gateway, Role::Reader, Role::Replayer, Role::Doctor];
+
+fn table(wanted: &Wanted, lines: &mut Lines) {
+    let key = wanted.store.kms_key.as_deref().map(Key::named);
+    let encryption = match &key {
+        Some(Key { arn, .. }) => {
+            format!("server_side_encryption {{\n    enabled     = true\n    kms_key_arn = {arn}\n  }}")
+        }
+        None => "# Encrypted under a key that AWS owns: what DynamoDB does without server_side_encryption."
+            .to_owned(),
+    };
+    lines.add(
+        0,
+        format!(
+            r#"# The table in which Hookward keeps webhooks.
+
+terraform {{
+  required_providers {{
+    aws = {{
+      source  = "hashicorp/aws"
+      version = ">= 6.0"
+    }}
+  }}
+}}
+
+variable "hookward_write_units_max" {{
+  description = "The most write units a second: what a flood can cost is bounded"
+  type        = number
+  default     = {write_units_max}
+}}
+
+resource "aws_dynamodb_table" "hookward" {{
+  name                        = {name}
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "{PARTITION_KEY}"
+  range_key                   = "{SORT_KEY}"
+  deletion_protection_enabled = true
+
+  attribute {{
+    name = "{PARTITION_KEY}"
+    type = "S"
+  }}
+
+  attribute {{
+    name = "{SORT_KEY}"
+    type = "S"
+  }}
+
+  on_demand_throughput {{
+    max_write_request_units = var.hookward_write_units_max
+  }}
+
+  ttl {{
+    attribute_name = "{EXPIRY}"
+    enabled        = true
+  }}
+
+  point_in_time_recovery {{
+    enabled                 = true
+    recovery_period_in_days = {RECOVERY_DAYS}
+  }}
+
+  {encryption}
+
+  lifecycle {{
+    prevent_destroy = true
+  }}
+}}
+
+output "hookward_table_arn" {{
+  value = aws_dynamodb_table.hookward.arn
+}}"#,
+            write_units_max = wanted.store.write_units_max,
+            name = quoted(&wanted.store.table),
+        ),
+    );
+    if let Some(lookup) = key.and_then(|key| key.lookup) {
+        lines.add(0, lookup);
+    }
+}
+
+/// The customer's key.
+struct Key {
+    /// The expression for its ARN.
+    arn: String,
+    /// What looks it up, where it is not named by its ARN: a policy can name the key then, and not only its alias.
+    lookup: Option<String>,
+}
+
+impl Key {
+    /// The key that has this ARN, id or alias.
+    fn named(name: &str) -> Self {
+        if name.starts_with("arn:") && !name.contains(":alias/") {
+            return Self { arn: quoted(name), lookup: None };
+        }
+        let lookup =
+            format!("\ndata \"aws_kms_key\" \"hookward\" {{\n  key_id = {}\n}}", quoted(name));
+        Self { arn: "data.aws_kms_key.hookward.arn".to_owned(), lookup: Some(lookup) }
+    }
+}
+
+/// DynamoDB as the caller of KMS.
+const VIA: &str =
+    "dynamodb.${data.aws_region.current.region}.${data.aws_partition.current.dns_suffix}";
+
+fn policies(wanted: &Wanted, lines: &mut Lines) {
+    let key = wanted.store.kms_key.as_deref().map(|name| {
+        let arn = Tree::from(Key::named(name).arn);
+        KeyNames { arn, via: Tree::from(VIA) }
+    });
+    if key.is_some() {
+        lines.add(
+            0,
+            "\ndata \"aws_region\" \"current\" {}\n\ndata \"aws_partition\" \"current\" {}",
+        );
+    }
+    for role in ROLES {
+        let policy = Policy::of(role, wanted.features);
+        lines.add(0, format!("\n# For who {}.", role.purpose()));
+        lines.add(0, format!("data \"aws_iam_policy_document\" \"hookward_{role}\" {{"));
+        for (place, statement) in policy.statements.iter().enumerate() {
+            if place > 0 {
+                lines.add(0, "");
+            }
+            add_statement(statement, key.as_ref(), lines);
+        }
+        lines.add(0, "}\n");
+        lines.add(0, format!("resource \"aws_iam_policy\" \"hookward_{role}\" {{"));
+        lines.add(1, format!("name_prefix = \"hookward-{role}-\""));
+        lines.add(1, format!("policy      = data.aws_iam_policy_document.hookward_{role}.json"));
+        lines.add(0, "}");
+    }
+}
+
+fn add_statement(statement: &Statement, key: Option<&KeyNames>, lines: &mut Lines) {
+    let resource = match (statement.target, key) {
+        (Target::Table | Target::Items(_), _) => "aws_dynamodb_table.hookward.arn",
+        (Target::Key, Some(KeyNames { arn: Tree::Text(arn), .. })) => arn,
+        // There is no such statement without a key.
+        (Target::Key, _) => return,
+    };
+    let effect = match statement.effect {
+        Effect::Allow => "Allow",
+        Effect::Deny => "Deny",
+    };
+    lines.add(1, "statement {");
+    lines.add(2, format!("sid    = {}", quoted(statement.sid)));
+    lines.add(2, format!("effect = {}", quoted(effect)));
+    lines.add(2, "actions = [");
+    for action in statement.actions {
+        lines.add(3, format!("{},", quoted(action.as_str())));
+    }
+    lines.add(2, "]");
+    lines.add(2, format!("resources = [{resource}]"));
+    for condition in conditions(statement, key) {
+        let values = match &condition.values {
+            Tree::List(values) => values.iter().map(value).collect::<Vec<_>>().join(", "),
+            one => value(one),
+        };
+        lines.add(0, "");
+        lines.add(2, "condition {");
+        lines.add(3, format!("test     = {}", quoted(condition.operator)));
+        lines.add(3, format!("variable = {}", quoted(condition.variable)));
+        lines.add(3, format!("values   = [{values}]"));
+        lines.add(2, "}");
+    }
+    lines.add(1, "}");
+}
+
+/// The text so far. What is added may have several lines; the first of them is indented.
+#[derive(Debug, Default)]
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn add(&mut self, depth: usize, line: impl AsRef<str>) {
+        self.0.push(format!("{}{}", "  ".repeat(depth), line.as_ref()));
+    }
+}
+
+/// A value of a condition: a text in which `${…}` is an expression.
+fn value(tree: &Tree) -> String {
+    match tree {
+        Tree::Text(text) => format!("\"{text}\""),
+        Tree::Number(_) | Tree::Flag(_) | Tree::List(_) | Tree::Map(_) => tree.to_json(),
+    }
+}
+
+/// A text as Terraform writes it; nothing in it is an expression.
+fn quoted(text: &str) -> String {
+    let text = text.replace("${", "$${").replace("%{", "%%{");
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,151 @@
+//! The table as the configuration wants it, and the names that AWS gives to it.
+
+use clap::Args;
+use hookward_core::config::{Completion, Config, DynamoDb, StoreConfig};
+use hookward_store::dynamodb::policy::Features;
+
+use super::{
+    document::{KeyNames, Names},
+    tree::Tree,
+};
+use crate::{failure::Failure, secrets, settings::ConfigFile};
+
+/// The partition key, the sort key, and the attribute that says when an item may be deleted.
+pub(crate) use hookward_store::dynamodb::{EXPIRES as EXPIRY, PK as PARTITION_KEY, SK as SORT_KEY};
+
+/// How far back the table can be restored, in days: the most that there is, since the price is the same.
+pub(crate) const RECOVERY_DAYS: u32 = 35;
+
+/// The table as the configuration wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub store: DynamoDb,
+    pub features: Features,
+}
+
+impl Wanted {
+    /// What a configuration file wants.
+    pub(crate) fn load(file: &ConfigFile) -> Result<Self, Failure> {
+        let (config, _) = file.load()?;
+        Self::of(&config).ok_or_else(|| {
+            Failure::config(format!(
+                "{} has an embedded store: set kind = \"dynamodb\" in [store]",
+                file.config.display()
+            ))
+        })
+    }
+
+    /// `None` where the store is not in DynamoDB.
+    pub(crate) fn of(config: &Config) -> Option<Self> {
+        let StoreConfig::DynamoDb(store) = &config.store else { return None };
+        let features = Features {
+            admin: config.admin.is_some(),
+            each: store.completion == Completion::Each,
+            customer_key: store.kms_key.is_some(),
+        };
+        Some(Self { store: store.clone(), features })
+    }
+
+    /// The region that the file or the environment says.
+    pub(crate) fn region(&self) -> Option<String> {
+        let environment = || secrets::variable("AWS_REGION");
+        let older = || secrets::variable("AWS_DEFAULT_REGION");
+        self.store.region.clone().or_else(environment).or_else(older)
+    }
+}
+
+/// Whose the table is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Owner {
+    /// The AWS account that has the table: 12 digits
+    #[arg(long, value_name = "ID", value_parser = parse_account)]
+    account: String,
+    /// The region, when neither the configuration nor AWS_REGION says it
+    #[arg(long, value_name = "REGION", value_parser = parse_region)]
+    region: Option<String>,
+}
+
+impl Owner {
+    /// The literal ARNs of what the configuration names.
+    pub(crate) fn names(&self, wanted: &Wanted) -> Result<Names, Failure> {
+        let region = self.region.clone().or_else(|| wanted.region()).ok_or_else(|| {
+            Failure::config("which region? set `region` in [store], or give --region")
+        })?;
+        let account = &self.account;
+        let partition = partition(&region);
+        let table =
+            format!("arn:{partition}:dynamodb:{region}:{account}:table/{}", wanted.store.table);
+        let key = wanted.store.kms_key.as_deref().map(|key| -> Result<_, Failure> {
+            let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+            let arn = key_arn(key, &format!("arn:{partition}:kms:{region}:{account}"))?;
+            let via = format!("dynamodb.{region}.{suffix}");
+            Ok(KeyNames { arn: Tree::from(arn), via: Tree::from(via) })
+        });
+        Ok(Names { table: Tree::from(table), key: key.transpose()? })
+    }
+}
+
+/// The ARN of the key that has this ARN or id. An alias cannot be one: a policy that names it lets nothing.
+pub(crate) fn key_arn(key: &str, prefix: &str) -> Result<String, Failure> {
+    if key.starts_with("alias/") || key.contains(":alias/") {
+        Err(Failure::config(format!(
+            "a policy cannot name a key by its alias: write `kms_key` in [store] as the ARN that \
+             `aws kms describe-key --key-id {key}` shows"
+        )))
+    } else if key.starts_with("arn:") {
+        Ok(key.to_owned())
+    } else {
+        Ok(format!("{prefix}:key/{key}"))
+    }
+}
+
+/// The part of AWS that a region is in.
+fn partition(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
+    }
+}
+
+fn parse_account(text: &str) -> Result<String, String> {
+    let digits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    if digits { Ok(text.to_owned()) } else { Err("use the 12 digits of the account".to_owned()) }
+}
+
+fn parse_region(text: &str) -> Result<String, String> {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !text.is_empty() && text.bytes().all(known) {
+        Ok(text.to_owned())
+    } else {
+        Err("use a region as AWS writes it, such as eu-central-1".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_by_arn_or_id() {
+        let prefix = "arn:aws:kms:eu-central-1:123456789012";
+        let arn = |key| key_arn(key, prefix).ok();
+        assert_eq!(
+            arn("1-2-3").as_deref(),
+            Some("arn:aws:kms:eu-central-1:123456789012:key/1-2-3")
+        );
+        assert_eq!(arn("arn:aws:kms:a:1:key/4").as_deref(), Some("arn:aws:kms:a:1:key/4"));
+        assert_eq!(arn("alias/webhooks"), None);
+        assert_eq!(arn("arn:aws:kms:a:1:alias/webhooks"), None);
+    }
+
+    #[test]
+    fn accounts_are_twelve_digits() {
+        assert!(parse_account("123456789012").is_ok());
+        for text in ["", "12345678901", "1234567890123", "12345678901a"] {
+            assert!(parse_account(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! `hookward dynamodb`, and what `hookward doctor` finds of a table. `tests/oracles/test_dynamodb.py` has linters judge
+//! what is printed.
+
+use serde_json::{Value, json};
+
+use crate::{
+    amazon::{Amazon, State, everything, table},
+    program::{Place, Ran, ran},
+};
+
+const STORE: &str = r#"
+[store]
+kind = "dynamodb"
+table = "webhooks"
+region = "eu-central-1"
+write_units_max = 750
+"#;
+
+const SOURCE: &str = r#"
+[sources.orders]
+provider = "hmac"
+secret = "env:ORDERS"
+"#;
+
+fn place(more: &str) -> Place {
+    let place = Place::new();
+    place.write("hookward.toml", &format!("{STORE}{more}{SOURCE}"));
+    place
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn the_cost_is_shown_with_its_arithmetic() {
+    let place = Place::new();
+    let cost = ["dynamodb", "cost", "--events-per-day", "1000000", "--bytes", "700"];
+    let said = place.run(&cost).well();
+    // 700 bytes are between 637, which were stored as 405, and 1,521 (636).
+    for part in [
+        "1,000,000 events × 1 units",
+        "(421 B body + ",
+        "journal",
+        "heartbeat and checkpoint",
+        "point-in-time recovery",
+        "assumed: what zstd level 3 makes of",
+        "give --compressed-bytes",
+        "put, then update of the same item",
+        "https://aws.amazon.com/dynamodb/pricing/on-demand/",
+        "as of 20",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+
+    let json = place.run(&[&cost[..], &["--json"]].concat()).json();
+    let lines = json["estimate"]["lines"].as_array().unwrap();
+    let sum: f64 = lines.iter().map(|line| number(&line["usd_month"])).sum();
+    assert!((sum - number(&json["estimate"]["usd_month"])).abs() < 1e-6, "{json}");
+    assert!(lines.iter().all(|line| line["arithmetic"].as_str().is_some_and(|it| !it.is_empty())));
+    assert_eq!(json["assumptions"]["compressed_bytes"], 421);
+}
+
+#[test]
+fn what_was_measured_goes_before_what_is_assumed() {
+    let place = Place::new();
+    let cost = |more: &[&str]| {
+        let cost = ["dynamodb", "cost", "--events-per-day", "1000000", "--bytes", "700", "--json"];
+        place.run(&[&cost[..], more].concat()).json()
+    };
+    let measured = cost(&["--compressed-bytes", "1500", "--journal-batch", "20"]);
+    assert_eq!(measured["estimate"]["item_write_units"], 2);
+    assert_eq!(measured["assumptions"]["compression"], "as given");
+    assert_eq!(measured["assumptions"]["journal_batch"].to_string(), "20.0");
+
+    // Prices of another region: twice as much for writes, nothing for the rest.
+    let priced = |write: &str| {
+        let prices = ["--write-price", write, "--read-price", "0", "--storage-price", "0"];
+        cost(&[&prices[..], &["--backup-price", "0"]].concat())
+    };
+    let (once, twice) = (priced("0.625"), priced("1.25"));
+    let usd = |json: &Value| number(&json["estimate"]["usd_month"]);
+    assert!((usd(&twice) - 2.0 * usd(&once)).abs() < 1e-6, "{once} {twice}");
+    assert_eq!(twice["prices"]["source"], "as given");
+}
+
+#[test]
+fn impossible_traffic_is_a_mistake_of_the_command_line() {
+    let place = Place::new();
+    let check = |more: &[&str], said: &str| {
+        let cost = ["dynamodb", "cost", "--events-per-day", "1000", "--bytes", "700"];
+        place.run(&[&cost[..], more].concat()).badly(2, &[said]);
+    };
+    check(&["--duplicates", "101"], "from 0 to 100");
+    check(&["--failures", "NaN"], "from 0 to 100");
+    check(&["--nodes", "0"], "0 is not in");
+    check(&["--write-price=-1"], "use dollars");
+    place.run(&["dynamodb", "cost", "--bytes", "700"]).badly(2, &["--events-per-day"]);
+}
+
+#[test]
+fn policies_are_for_what_the_configuration_uses() {
+    let statements = |place: &Place| {
+        let run = ["dynamodb", "iam", "--account", "123456789012", "--role", "gateway"];
+        let policy = place.run(&run).json();
+        let sids = policy["Statement"].as_array().unwrap().iter().map(|it| it["Sid"].clone());
+        (sids.collect::<Vec<_>>(), policy)
+    };
+    let (plain, policy) = statements(&place(""));
+    assert!(!plain.contains(&json!("TakeOffTheList")) && !plain.contains(&json!("WriteUnderKey")));
+    let table = "arn:aws:dynamodb:eu-central-1:123456789012:table/webhooks";
+    assert_eq!(policy["Statement"][0]["Resource"], table);
+
+    let (all, policy) = statements(&place(
+        "kms_key = \"11111111-2222-3333-4444-555555555555\"\n[admin]\ntoken = \"env:ADMIN_TOKEN\"\n",
+    ));
+    assert!(all.contains(&json!("TakeOffTheList")));
+    let under_key = all.iter().position(|sid| sid == "WriteUnderKey").unwrap();
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555";
+    assert_eq!(policy["Statement"][under_key]["Resource"], key);
+}
+
+#[test]
+fn every_role_is_explained() {
+    let place = place("");
+    let said = place.run(&["dynamodb", "iam", "--account", "123456789012"]).well();
+    for role in
+        ["gateway: runs", "reader: reads", "replayer: runs", "provisioner: sets", "doctor: looks"]
+    {
+        assert!(said.contains(role), "{role}: {said}");
+    }
+}
+
+#[test]
+fn the_region_is_from_the_command_line_the_file_or_the_environment() {
+    let place = place("");
+    let resource = |command: &[&str], region: Option<&str>| {
+        let mut command = place.command(&[&["dynamodb", "iam"], command].concat());
+        command.args(["--account", "123456789012", "--role", "doctor"]);
+        region.map(|region| command.env("AWS_REGION", region));
+        ran(command)
+    };
+    let named = |ran: Ran| ran.json()["Statement"][0]["Resource"].clone();
+    let table = |partition: &str, region: &str| {
+        json!(format!("arn:{partition}:dynamodb:{region}:123456789012:table/webhooks"))
+    };
+    assert_eq!(named(resource(&[], Some("us-east-1"))), table("aws", "eu-central-1"));
+    let china = named(resource(&["--region", "cn-north-1"], None));
+    assert_eq!(china, table("aws-cn", "cn-north-1"));
+
+    place.write(
+        "hookward.toml",
+        &format!("{}{SOURCE}", STORE.replace("region = \"eu-central-1\"\n", "")),
+    );
+    let government = named(resource(&[], Some("us-gov-west-1")));
+    assert_eq!(government, table("aws-us-gov", "us-gov-west-1"));
+    resource(&[], None).badly(78, &["which region?", "--region"]);
+    resource(&["--region", "EU"], None).badly(2, &["eu-central-1"]);
+}
+
+#[test]
+fn what_cannot_be_printed_says_why() {
+    let iam = ["dynamodb", "iam", "--account", "123456789012"];
+    let usual = Place::new();
+    for command in [&iam[..], &["dynamodb", "cloudformation"], &["dynamodb", "terraform"]] {
+        usual.run(command).badly(78, &["embedded store", "kind = \"dynamodb\""]);
+    }
+    let alias = place("kms_key = \"alias/webhooks\"\n");
+    let said = ["cannot name a key by its alias", "aws kms describe-key --key-id alias/webhooks"];
+    alias.run(&iam).badly(78, &said);
+    alias.run(&["dynamodb", "cloudformation", "--policies"]).badly(78, &said);
+    // The table alone can be encrypted under an alias.
+    let template = alias.run(&["dynamodb", "cloudformation", "--json"]).json();
+    let encryption = &template["Resources"]["Table"]["Properties"]["SSESpecification"];
+    assert_eq!(encryption["KMSMasterKeyId"], "alias/webhooks");
+
+    let place = place("");
+    place.run(&["dynamodb", "iam"]).badly(2, &["--account"]);
+    place.run(&["dynamodb", "iam", "--account", "1234"]).badly(2, &["12 digits"]);
+    place.run(&[&iam[..], &["--role", "root"]].concat()).badly(2, &["gateway, reader"]);
+    let service = ["dynamodb", "cloudformation", "--gateway-service", "ecs-tasks.amazonaws.com"];
+    place.run(&service).badly(2, &["--policies"]);
+}
+
+/// A place whose table is at a fake of Amazon.
+fn at(amazon: &Amazon, more: &str) -> Place {
+    place(&format!("endpoint = \"http://{}\"\n{more}", amazon.address))
+}
+
+/// The program with credentials, such as they are.
+fn with_credentials(place: &Place, arguments: &[&str]) -> Ran {
+    let mut command = place.command(arguments);
+    command.env("AWS_ACCESS_KEY_ID", "hookward").env("AWS_SECRET_ACCESS_KEY", "hookward");
+    ran(command)
+}
+
+fn checks(json: &Value, list: &str) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all = json[list].as_array().unwrap_or_else(|| panic!("{json}"));
+    let (name, verdict) = if list == "steps" { ("what", "done") } else { ("check", "severity") };
+    all.iter().map(|it| (text(&it[name]), text(&it[verdict]))).collect()
+}
+
+#[test]
+fn a_table_is_created_once_and_set_up() {
+    let amazon = Amazon::start(State { slow: 1, ..State::default() });
+    let place = at(&amazon, "");
+    let said = with_credentials(&place, &["dynamodb", "create"]).well();
+    for line in [
+        "created table: webhooks",
+        "set     time to live: by x",
+        "set     point-in-time recovery: for 35 days",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in: {said}");
+    }
+    let created =
+        amazon.with(|state| state.asked.iter().find(|(name, _)| name == "CreateTable").cloned());
+    let (_, created) = created.unwrap();
+    assert_eq!(created["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(created["OnDemandThroughput"]["MaxWriteRequestUnits"], 750);
+    assert_eq!(created["DeletionProtectionEnabled"], true);
+    assert_eq!(created["SSESpecification"], Value::Null);
+    assert_eq!(amazon.changes(), ["CreateTable", "UpdateTimeToLive", "UpdateContinuousBackups"]);
+
+    // Again: nothing is changed.
+    amazon.with(|state| state.asked.clear());
+    let json =
+        serde_json::from_str(&with_credentials(&place, &["dynamodb", "create", "--json"]).well())
+            .unwrap();
+    assert!(checks(&json, "steps").iter().all(|(_, done)| done == "already"), "{json}");
+    assert_eq!(json["differs"], json!([]));
+    assert_eq!(amazon.changes(), [""; 0]);
+}
+
+#[test]
+fn a_table_is_encrypted_under_the_configured_key() {
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1-2-3";
+    let amazon = Amazon::start(State::default());
+    let place = at(&amazon, &format!("kms_key = \"{key}\"\n"));
+    with_credentials(&place, &["dynamodb", "create"]).well();
+    let created =
+        amazon.with(|state| state.asked.iter().find(|(name, _)| name == "CreateTable").cloned());
+    let encryption = json!({ "Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": key });
+    assert_eq!(created.unwrap().1["SSESpecification"], encryption);
+}
+
+#[test]
+fn what_is_off_is_turned_on_and_what_differs_is_said() {
+    let mut bare = table();
+    bare["DeletionProtectionEnabled"] = json!(false);
+    bare["OnDemandThroughput"] = Value::Null;
+    let amazon = Amazon::start(State { table: Some(bare), ..State::default() });
+    let place = at(&amazon, "");
+    let said = with_credentials(&place, &["dynamodb", "create"]).well();
+    for line in [
+        "already table: webhooks",
+        "set     deletion protection",
+        "set     cap on write units: 750 a second",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in: {said}");
+    }
+    let changes = ["UpdateTimeToLive", "UpdateContinuousBackups", "UpdateTable", "UpdateTable"];
+    assert_eq!(amazon.changes(), changes);
+
+    // Another cap and another key are somebody's decision.
+    amazon.with(|state| {
+        let table = state.table.as_mut().unwrap();
+        table["OnDemandThroughput"] = json!({ "MaxWriteRequestUnits": 9 });
+        table["SSEDescription"] =
+            json!({ "Status": "ENABLED", "KMSMasterKeyArn": "arn:aws:kms:a:1:key/other" });
+        state.asked.clear();
+    });
+    let said = with_credentials(&place, &["dynamodb", "create"]).well();
+    assert!(
+        said.contains(
+            "WARNING write-cap: webhooks: 9 write units a second, but write_units_max is 750"
+        ),
+        "{said}"
+    );
+    assert!(
+        said.contains("WARNING encryption: webhooks: under arn:aws:kms:a:1:key/other"),
+        "{said}"
+    );
+    assert_eq!(amazon.changes(), [""; 0]);
+}
+
+#[test]
+fn a_table_of_somebody_elses_is_left_alone() {
+    let mut other = table();
+    other["KeySchema"] = json!([{ "AttributeName": "pk", "KeyType": "HASH" }]);
+    let amazon = Amazon::start(State { table: Some(other), ..State::default() });
+    let ran = with_credentials(&at(&amazon, ""), &["dynamodb", "create"]);
+    assert!(
+        ran.out.contains("ERROR   key-schema: webhooks: its keys are pk and no text"),
+        "{ran:?}"
+    );
+    ran.badly(1, &["not as the configuration wants it"]);
+    assert_eq!(amazon.changes(), [""; 0]);
+}
+
+#[test]
+fn a_table_that_is_never_ready_is_not_waited_for_for_ever() {
+    let amazon = Amazon::start(State { slow: usize::MAX, ..State::default() });
+    let ran = with_credentials(&at(&amazon, ""), &["dynamodb", "create", "--wait", "1"]);
+    ran.badly(1, &["not ready after 1 s", "run the command again"]);
+}
+
+#[test]
+fn what_is_no_amazon_may_have_less() {
+    let unknown = vec!["UpdateContinuousBackups", "DescribeContinuousBackups"];
+    let amazon = Amazon::start(State { unknown, ..State::default() });
+    let place = at(&amazon, "");
+    let said = with_credentials(&place, &["dynamodb", "create", "--alternator"]).well();
+    assert!(
+        said.contains("missing point-in-time recovery: this endpoint does not have it"),
+        "{said}"
+    );
+    assert!(said.contains("WARNING recovery: webhooks: not known to this endpoint"), "{said}");
+    let created =
+        amazon.with(|state| state.asked.iter().find(|(name, _)| name == "CreateTable").cloned());
+    let tag = json!([{ "Key": "system:write_isolation", "Value": "always_use_lwt" }]);
+    assert_eq!(created.unwrap().1["Tags"], tag);
+}
+
+#[test]
+fn without_credentials_or_an_answer_nothing_is_created() {
+    let place = place("endpoint = \"http://127.0.0.1:1\"\n");
+    with_credentials(&place, &["dynamodb", "create"])
+        .badly(1, &["cannot look at table webhooks at http://127.0.0.1:1/"]);
+    let amazon = Amazon::start(State { lets: Some(Vec::new()), ..State::default() });
+    let ran = with_credentials(&at(&amazon, ""), &["dynamodb", "create"]);
+    ran.badly(1, &["these credentials may not: User is not authorized"]);
+}
+
+/// What a printed policy lets, as the fake of Amazon takes it.
+fn lets(place: &Place, role: &str) -> Vec<(String, String)> {
+    let policy =
+        place.run(&["dynamodb", "iam", "--account", "123456789012", "--role", role]).json();
+    let mut lets = Vec::new();
+    for statement in policy["Statement"].as_array().unwrap() {
+        if statement["Effect"] != "Allow" {
+            continue;
+        }
+        let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+        let keys = keys.as_array().map_or_else(|| vec![json!("")], Clone::clone);
+        for action in statement["Action"].as_array().unwrap() {
+            let action = action.as_str().unwrap().split_once(':').unwrap().1;
+            lets.extend(
+                keys.iter().map(|key| (action.to_owned(), key.as_str().unwrap().to_owned())),
+            );
+        }
+    }
+    lets
+}
+
+#[test]
+fn the_doctor_finds_a_table_in_order() {
+    let amazon = Amazon::start(everything());
+    let place = at(&amazon, "");
+    let allowed = lets(&place, "doctor");
+    amazon.with(|state| state.lets = Some(allowed));
+    let mut command = place.command(&["doctor", "--json"]);
+    command.env("AWS_ACCESS_KEY_ID", "hookward").env("AWS_SECRET_ACCESS_KEY", "hookward");
+    command.env("ORDERS", crate::program::PLAIN_SECRET);
+    let json = ran(command).json();
+    let found = checks(&json, "findings");
+    for check in [
+        "endpoint",
+        "credentials",
+        "table",
+        "key-schema",
+        "write-cap",
+        "time-to-live",
+        "recovery",
+        "deletion-protection",
+        "encryption",
+        "permissions",
+    ] {
+        assert!(found.contains(&(check.to_owned(), "good".to_owned())), "{check}: {json:#}");
+    }
+    let explained = include_str!("../../../../docs/dynamodb.md");
+    for (check, _) in found {
+        assert!(
+            explained.contains(&format!("`{check}`")),
+            "docs/dynamodb.md does not explain {check}"
+        );
+    }
+    assert_eq!(amazon.changes(), ["UpdateTimeToLive"], "an attempt that is refused");
+}
+
+/// What `doctor` says of this check under these credentials.
+fn doctor(place: &Place, role: &str, check: &str) -> Vec<(String, String)> {
+    let out = with_credentials(place, &["doctor", "--role", role, "--json"]).out;
+    let json: Value = serde_json::from_str(&out).unwrap();
+    let all = json["findings"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let these = all.iter().filter(|it| it["check"] == check);
+    these.map(|it| (text(&it["severity"]), text(&it["found"]))).collect()
+}
+
+#[test]
+fn credentials_that_may_more_or_less_than_their_role_are_told() {
+    let amazon = Amazon::start(everything());
+    let place = at(&amazon, "");
+    for role in ["gateway", "reader", "replayer"] {
+        let mut allowed = lets(&place, role);
+        amazon.with(|state| state.lets = Some(allowed.clone()));
+        let [(severity, found)] = &doctor(&place, role, "permissions")[..] else {
+            panic!("{role}")
+        };
+        assert_eq!(severity, "good", "{role}: {found}");
+        let [(severity, found)] = &doctor(&place, role, "table")[..] else { panic!("{role}") };
+        assert!(
+            severity == "skipped" && found.contains("the doctor's credentials would"),
+            "{role}: {found}"
+        );
+
+        allowed.push(("DeleteItem".to_owned(), "*".to_owned()));
+        allowed.push(("Scan".to_owned(), String::new()));
+        amazon.with(|state| state.lets = Some(allowed.clone()));
+        let [(severity, found)] = &doctor(&place, role, "permissions")[..] else {
+            panic!("{role}")
+        };
+        assert_eq!(severity, "warning", "{role}: {found}");
+        assert!(
+            found.contains("dynamodb:DeleteItem on e#hookward-doctor")
+                && found.contains("dynamodb:Scan"),
+            "{found}"
+        );
+
+        allowed.retain(|(action, _)| action != "BatchGetItem");
+        amazon.with(|state| state.lets = Some(allowed));
+        let found = doctor(&place, role, "permissions");
+        assert!(
+            found[0].0 == "error" && found[0].1.contains("may not: dynamodb:BatchGetItem"),
+            "{found:?}"
+        );
+    }
+    // An endpoint that lets everything has no permissions to compare.
+    amazon.with(|state| state.lets = None);
+    let [(severity, found)] = &doctor(&place, "gateway", "permissions")[..] else { panic!() };
+    assert!(severity == "skipped" && found.contains("looks at no permissions"), "{found}");
+}
+
+#[test]
+fn the_doctor_says_what_is_missing_and_what_to_do() {
+    let amazon = Amazon::start(State::default());
+    let place = at(&amazon, "");
+    let [(severity, found)] = &doctor(&place, "doctor", "table")[..] else { panic!() };
+    assert!(severity == "error" && found.contains("there is no such table"), "{found}");
+    let ran = with_credentials(&place, &["doctor"]);
+    assert!(ran.out.contains("run `hookward dynamodb create`"), "{ran:?}");
+    ran.badly(1, &["errors"]);
+
+    amazon.with(|state| {
+        state.table = Some(table());
+        state.tags = vec![("system:write_isolation".to_owned(), "unsafe_rmw".to_owned())];
+        state.unknown = vec!["DescribeContinuousBackups"];
+    });
+    let of = |check| doctor(&place, "doctor", check).remove(0);
+    assert_eq!(of("write-isolation").0, "error");
+    assert_eq!(of("recovery").0, "warning");
+    assert_eq!(of("time-to-live").0, "warning");
+
+    let nobody = self::place("endpoint = \"http://127.0.0.1:1\"\n");
+    let [(severity, _)] = &doctor(&nobody, "doctor", "endpoint")[..] else { panic!() };
+    assert_eq!(severity, "error");
+}
+
+#[test]
+fn missing_credentials_are_told_as_such() {
+    let amazon = Amazon::start(everything());
+    let place = at(&amazon, "");
+    let mut command = place.command(&["doctor"]);
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    let ran = ran(command);
+    assert!(
+        ran.out.contains("ERROR   credentials: AWS: the credentials are missing or not taken"),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("set AWS_PROFILE or AWS_ACCESS_KEY_ID"), "{ran:?}");
+}

@@ -1,0 +1,394 @@
+"""What `hookward dynamodb` prints, judged by the linters that people use: parliament, cfn-lint, a parser of HCL.
+
+A linter that finds nothing proves little unless it finds something elsewhere: each is also given planted mistakes. What no
+linter looks at, such as keys without their guard, is judged by `faults` here, and by evaluating the policies.
+"""
+
+import fnmatch
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import hcl2
+import pytest
+import yaml
+
+with warnings.catch_warnings():
+    # It reads its data through a deprecated package, and leaves the files open.
+    warnings.simplefilter("ignore")
+    import parliament
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+HOOKWARD = TARGET / "debug/hookward"
+
+ACCOUNT = "123456789012"
+TABLE_ARN = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/webhooks"
+KEY_ARN = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+ROLES = ["gateway", "reader", "replayer", "provisioner", "doctor"]
+
+ADMIN = '[admin]\ntoken = "env:ADMIN_TOKEN"\n'
+STORE = '[store]\nkind = "dynamodb"\ntable = "webhooks"\nregion = "eu-central-1"\nwrite_units_max = 750\n'
+SOURCE = '[sources.orders]\nprovider = "hmac"\nsecret = "env:ORDERS"\n'
+KEYED = f'kms_key = "{KEY_ARN}"\n'
+CONFIGURATIONS = {
+    "plain": STORE + SOURCE,
+    "admin": ADMIN + STORE + SOURCE,
+    "key": STORE + KEYED + SOURCE,
+    "each": STORE + 'completion = "each"\n' + SOURCE,
+    "everything": ADMIN + STORE + KEYED + 'completion = "each"\n' + SOURCE,
+}
+
+
+@pytest.fixture(params=CONFIGURATIONS)
+def configuration(request, tmp_path):
+    path = tmp_path / "hookward.toml"
+    path.write_text(CONFIGURATIONS[request.param], encoding="utf-8")
+    return path
+
+
+def hookward(configuration, *arguments):
+    """What the command prints."""
+    assert HOOKWARD.exists(), "run `cargo test -p hookward` first: it builds the program"
+    command = [HOOKWARD, "dynamodb", *arguments, "--config", configuration]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env={}).stdout
+
+
+def policies(configuration):
+    return json.loads(hookward(configuration, "iam", "--account", ACCOUNT, "--json"))
+
+
+# What the linter's community rules say of a policy that has to do it.
+EXPECTED = {("provisioner", "PERMISSIONS_MANAGEMENT_ACTIONS"): "who encrypts a table lets DynamoDB use the key: kms:CreateGrant"}
+
+
+def linted(policy):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return parliament.analyze_policy_string(json.dumps(policy), include_community_auditors=True).findings
+
+
+def faults(policy):
+    """What no linter finds: where a policy is not least privilege as Hookward means it."""
+    found = []
+    for statement in policy["Statement"]:
+        if not {"Sid", "Effect", "Action", "Resource"} <= statement.keys():
+            found.append("not all of Sid, Effect, Action, Resource")
+            continue
+        actions, conditions = statement["Action"], statement.get("Condition", {})
+        if any("*" in action or "?" in action for action in actions):
+            found.append("an action with a wildcard")
+        if "*" in statement["Resource"]:
+            found.append("a resource with a wildcard")
+        if statement["Effect"] != "Allow":
+            continue
+        if any(action.startswith("kms:") for action in actions):
+            if "kms:ViaService" not in conditions.get("StringEquals", {}):
+                found.append("a key that is not only used through DynamoDB")
+        elif any(action.endswith(("Item", ":Query", ":Scan")) for action in actions):
+            patterns = conditions.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys")
+            if not patterns or any(pattern.startswith("*") for pattern in patterns):
+                found.append("items that are not bounded by their keys")
+            if conditions.get("Null") != {"dynamodb:LeadingKeys": "false"}:
+                found.append("a request without keys slips through")
+    denied = {action for it in policy["Statement"] if it.get("Effect") == "Deny" for action in it["Action"]}
+    missing = {"dynamodb:DeleteTable", *(f"dynamodb:PartiQL{verb}" for verb in ("Delete", "Insert", "Select", "Update"))}
+    found.extend(f"{action} is not denied" for action in sorted(missing - denied))
+    return found
+
+
+def allows(policy, action, *keys):
+    """The verdict of IAM on a request for items under these keys, or for the table; written after its documentation."""
+
+    def holds(operator, values):
+        assert operator in ("ForAllValues:StringLike", "ForAnyValue:StringLike", "Null", "StringEquals"), operator
+        if operator == "StringEquals":
+            return True
+        if operator == "Null":
+            return (values["dynamodb:LeadingKeys"] == "true") == (not keys)
+        like = [any(fnmatch.fnmatchcase(key, pattern) for pattern in values["dynamodb:LeadingKeys"]) for key in keys]
+        return all(like) if operator == "ForAllValues:StringLike" else any(like)
+
+    effects = {
+        statement["Effect"]
+        for statement in policy["Statement"]
+        if action in statement["Action"]
+        and all(holds(operator, values) for operator, values in statement.get("Condition", {}).items())
+    }
+    return effects == {"Allow"}
+
+
+def test_the_linter_finds_nothing_in_the_policies(configuration):
+    for role, policy in policies(configuration).items():
+        found = {(role, finding.issue): finding.detail for finding in linted(policy)}
+        assert found.keys() <= EXPECTED.keys(), found
+        assert faults(policy) == []
+        # The most that AWS takes as a managed policy, without white space.
+        assert len(json.dumps(policy, separators=(",", ":"))) <= 6144, role
+
+
+def test_each_role_is_printed_alone_as_with_the_others(configuration):
+    together = policies(configuration)
+    assert list(together) == ROLES
+    for role in ROLES:
+        assert json.loads(hookward(configuration, "iam", "--account", ACCOUNT, "--role", role)) == together[role]
+
+
+def test_the_policies_name_one_table_and_one_key(configuration):
+    keyed = "kms_key" in configuration.read_text(encoding="utf-8")
+    resources = {it["Resource"] for policy in policies(configuration).values() for it in policy["Statement"]}
+    assert resources == ({TABLE_ARN, KEY_ARN} if keyed else {TABLE_ARN})
+
+
+def test_the_policies_evaluate_to_what_they_are_for(configuration):
+    policy = policies(configuration)
+    event, others = "e#abc", ("j#1", "r#abc", "x#20000#0", "n", "n#table", "n#ended", "zzz")
+    for role in ROLES:
+        assert not allows(policy[role], "dynamodb:DeleteItem", event), role
+        assert not allows(policy[role], "dynamodb:Scan"), role
+        assert not allows(policy[role], "dynamodb:DeleteTable"), role
+        assert not allows(policy[role], "dynamodb:PartiQLSelect", event), role
+        assert not allows(policy[role], "dynamodb:GetItem"), f"{role}: no key is no way round the keys"
+        assert not allows(policy[role], "dynamodb:GetItem", "zzz"), role
+        assert not allows(policy[role], "dynamodb:GetItem", event, "zzz"), role
+        assert allows(policy[role], "dynamodb:UpdateTable") == (role == "provisioner"), role
+        assert allows(policy[role], "dynamodb:PutItem", event) == (role == "gateway"), role
+        writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+        if role in ("reader", "provisioner", "doctor"):
+            assert not any(allows(policy[role], write, key) for write in writes for key in (event, *others)), role
+    assert allows(policy["gateway"], "dynamodb:GetItem", event)
+    assert allows(policy["gateway"], "dynamodb:BatchGetItem", event, "r#abc", "e#def")
+    assert not allows(policy["gateway"], "dynamodb:BatchGetItem", event, "zzz")
+    assert allows(policy["reader"], "dynamodb:GetItem", event)
+    assert allows(policy["doctor"], "dynamodb:DescribeTable")
+    text = configuration.read_text(encoding="utf-8")
+    assert allows(policy["gateway"], "kms:Decrypt") == ("kms_key" in text)
+    assert allows(policy["gateway"], "dynamodb:UpdateItem", event) == ("each" in text)
+    assert allows(policy["gateway"], "dynamodb:Query", "x#20000#0") == ("[admin]" in text)
+
+
+def gateway(change):
+    """A gateway's policy with a planted mistake."""
+    condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["e#*"]}, "Null": {"dynamodb:LeadingKeys": "false"}}
+    names = ("DeleteTable", "PartiQLDelete", "PartiQLInsert", "PartiQLSelect", "PartiQLUpdate")
+    items = {"Sid": "A", "Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": TABLE_ARN, "Condition": condition}
+    never = {"Sid": "B", "Effect": "Deny", "Action": [f"dynamodb:{name}" for name in names], "Resource": TABLE_ARN}
+    policy = {"Version": "2012-10-17", "Statement": [items, never]}
+    change(policy["Statement"])
+    return policy
+
+
+PLANTED = {
+    "no action of this name": (lambda it: it[0].update(Action=["dynamodb:GetItems"]), "UNKNOWN_ACTION"),
+    "no service of this name": (lambda it: it[0].update(Action=["dynamo:GetItem"]), "UNKNOWN_PREFIX"),
+    "a resource of another kind": (lambda it: it[0].update(Resource=KEY_ARN), "RESOURCE_MISMATCH"),
+    "a name twice": (lambda it: it[1].update(Sid="A"), "DUPLICATE_SID"),
+    "keys of a scan": (lambda it: it[0].update(Action=["dynamodb:Scan"]), "UNKNOWN_CONDITION_FOR_ACTION"),
+    "no such operator": (
+        lambda it: it[0].update(Condition={"StringLikes": {"dynamodb:LeadingKeys": "e#*"}}),
+        "UNKNOWN_OPERATOR",
+    ),
+    "a guard that is no guard": (
+        lambda it: it[0]["Condition"].update(Null={"dynamodb:LeadingKeys": "no"}),
+        "MISMATCHED_TYPE_OPERATION_TO_NULL",
+    ),
+    "an action with a wildcard": (lambda it: it[0].update(Action=["dynamodb:*"]), None),
+    "a resource with a wildcard": (lambda it: it[0].update(Resource="*"), None),
+    "items that are not bounded by their keys": (lambda it: it[0].pop("Condition"), None),
+    "a request without keys slips through": (lambda it: it[0]["Condition"].pop("Null"), None),
+    "not all of Sid, Effect, Action, Resource": (lambda it: it[0].update(NotAction=it[0].pop("Action")), None),
+    "a key that is not only used through DynamoDB": (
+        lambda it: it.append({"Sid": "C", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": KEY_ARN}),
+        None,
+    ),
+    "dynamodb:DeleteTable is not denied": (lambda it: it[1]["Action"].remove("dynamodb:DeleteTable"), None),
+}
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_planted_mistakes_are_found(fault):
+    change, issue = PLANTED[fault]
+    policy = gateway(change)
+    if issue is None:
+        assert fault in faults(policy)
+    else:
+        assert issue in {finding.issue for finding in linted(policy)}
+
+
+def test_the_policy_with_nothing_planted_is_good():
+    policy = gateway(lambda statements: None)
+    assert linted(policy) == [] and faults(policy) == []
+
+
+def cfn_lint(templates, folder):
+    """What cfn-lint says of each of these, in one run of it. It reads nothing but what is installed with it."""
+    for name, text in templates.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    command = [Path(sys.executable).with_name("cfn-lint"), "--format", "json", "--regions", "eu-central-1", "us-east-1"]
+    command += ["--", *(folder / f"{name}.yaml" for name in templates)]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert ran.stderr == ""
+    said = {name: [] for name in templates}
+    for finding in json.loads(ran.stdout or "[]"):
+        said[Path(finding["Filename"]).stem].append(finding["Message"])
+    return said
+
+
+SERVICE = ("--policies", "--gateway-service", "ecs-tasks.amazonaws.com")
+
+
+def test_the_linter_finds_nothing_in_the_templates(tmp_path):
+    configuration = tmp_path / "hookward.toml"
+    templates = {}
+    for name, text in CONFIGURATIONS.items():
+        configuration.write_text(text, encoding="utf-8")
+        templates[f"{name}-table"] = hookward(configuration, "cloudformation")
+        templates[f"{name}-all"] = hookward(configuration, "cloudformation", *SERVICE)
+    said = cfn_lint(templates, tmp_path)
+    assert said == {name: [] for name in templates}
+
+
+def test_planted_mistakes_in_the_template_are_found(tmp_path):
+    configuration = tmp_path / "hookward.toml"
+    configuration.write_text(CONFIGURATIONS["everything"], encoding="utf-8")
+    template = hookward(configuration, "cloudformation", *SERVICE)
+    planted = {
+        "window": ("RecoveryPeriodInDays: 35", "RecoveryPeriodInDays: 36"),
+        "kind": ('KeyType: "RANGE"', 'KeyType: "SORT"'),
+        "property": ("DeletionProtectionEnabled:", "DeleteProtectionEnabled:"),
+        "reference": ('Ref: "MaxWriteRequestUnits"', 'Ref: "MaxWriteUnits"'),
+        "statement": ('Action: "sts:AssumeRole"', 'Actions: "sts:AssumeRole"'),
+    }
+    assert all(was in template for was, _ in planted.values())
+    said = cfn_lint({name: template.replace(*change) for name, change in planted.items()}, tmp_path)
+    assert all(said.values()), said
+
+
+def test_the_template_makes_the_table_that_the_configuration_wants(configuration):
+    template = yaml.safe_load(hookward(configuration, "cloudformation"))
+    assert template == json.loads(hookward(configuration, "cloudformation", "--json"))
+    assert list(template["Resources"]) == ["Table"]
+    table = template["Resources"]["Table"]
+    assert table["Type"] == "AWS::DynamoDB::Table"
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    properties = table["Properties"]
+    assert template["Parameters"]["TableName"]["Default"] == "webhooks"
+    assert template["Parameters"]["MaxWriteRequestUnits"]["Default"] == 750
+    assert properties["OnDemandThroughput"] == {"MaxWriteRequestUnits": {"Ref": "MaxWriteRequestUnits"}}
+    assert properties["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "x", "Enabled": True}
+    recovery = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 35}
+    assert properties["PointInTimeRecoverySpecification"] == recovery
+    assert properties["DeletionProtectionEnabled"] is True
+    keyed = "kms_key" in configuration.read_text(encoding="utf-8")
+    encryption = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY_ARN}
+    assert properties.get("SSESpecification") == (encryption if keyed else None)
+    # No index: each would cost as much again as the table.
+    assert not any("Index" in name for name in properties)
+
+
+VIA = "dynamodb.eu-central-1.amazonaws.com"
+
+
+def test_the_template_has_the_policies_that_iam_prints(configuration):
+    printed = policies(configuration)
+    resources = yaml.safe_load(hookward(configuration, "cloudformation", *SERVICE))["Resources"]
+    for role in ("gateway", "reader", "replayer", "doctor"):
+        policy = resources[f"{role.capitalize()}Policy"]["Properties"]["PolicyDocument"]
+        text = json.dumps(policy)
+        text = text.replace('{"Fn::GetAtt": ["Table", "Arn"]}', json.dumps(TABLE_ARN))
+        text = text.replace('{"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}', json.dumps(VIA))
+        assert json.loads(text) == printed[role], role
+    role = resources["GatewayRole"]["Properties"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "GatewayPolicy"}]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+
+
+def plain(value):
+    """What a parser of HCL read, without its marks: quotes round texts, braces round expressions."""
+    if isinstance(value, dict):
+        return {plain(key): plain(it) for key, it in value.items() if key != "__is_block__"}
+    if isinstance(value, list):
+        return [plain(it) for it in value]
+    return value.strip('"') if isinstance(value, str) else value
+
+
+def terraform(configuration, *arguments):
+    """Blocks by kind: those of resources and data under `kind.name`."""
+    parsed = plain(hcl2.loads(hookward(configuration, "terraform", *arguments)))
+    blocks = {}
+    for kind in ("resource", "data"):
+        for block in parsed.get(kind, []):
+            ((type_, named),) = block.items()
+            ((name, body),) = named.items()
+            assert blocks.setdefault(f"{type_}.{name}", body) is body, "a block twice"
+    return parsed, blocks
+
+
+def test_terraform_makes_the_table_that_the_configuration_wants(configuration):
+    parsed, blocks = terraform(configuration)
+    table = blocks["aws_dynamodb_table.hookward"]
+    assert parsed["variable"][0]["hookward_write_units_max"]["default"] == 750
+    assert table["on_demand_throughput"] == [{"max_write_request_units": "${var.hookward_write_units_max}"}]
+    assert table["name"] == "webhooks"
+    assert table["billing_mode"] == "PAY_PER_REQUEST"
+    assert (table["hash_key"], table["range_key"]) == ("pk", "sk")
+    assert table["attribute"] == [{"name": "pk", "type": "S"}, {"name": "sk", "type": "S"}]
+    assert table["ttl"] == [{"attribute_name": "x", "enabled": True}]
+    assert table["point_in_time_recovery"] == [{"enabled": True, "recovery_period_in_days": 35}]
+    assert table["deletion_protection_enabled"] is True
+    assert table["lifecycle"] == [{"prevent_destroy": True}]
+    keyed = "kms_key" in configuration.read_text(encoding="utf-8")
+    encryption = [{"enabled": True, "kms_key_arn": KEY_ARN}]
+    assert table.get("server_side_encryption") == (encryption if keyed else None)
+    assert list(blocks) == ["aws_dynamodb_table.hookward"]
+
+
+def test_terraform_looks_up_a_key_that_is_named_by_an_alias(tmp_path):
+    configuration = tmp_path / "hookward.toml"
+    configuration.write_text(STORE + 'kms_key = "alias/webhooks"\n' + SOURCE, encoding="utf-8")
+    _, blocks = terraform(configuration, "--policies")
+    arn = "${data.aws_kms_key.hookward.arn}"
+    assert blocks["aws_kms_key.hookward"] == {"key_id": "alias/webhooks"}
+    assert blocks["aws_dynamodb_table.hookward"]["server_side_encryption"] == [{"enabled": True, "kms_key_arn": arn}]
+    statements = blocks["aws_iam_policy_document.hookward_reader"]["statement"]
+    assert [it["resources"] for it in statements if it["sid"] == "ReadUnderKey"] == [[arn]]
+
+
+def test_terraform_has_the_policies_that_iam_prints(configuration):
+    printed = policies(configuration)
+    _, blocks = terraform(configuration, "--policies")
+    references = {
+        "${aws_dynamodb_table.hookward.arn}": TABLE_ARN,
+        "dynamodb.${data.aws_region.current.region}.${data.aws_partition.current.dns_suffix}": VIA,
+    }
+
+    def statement(block):
+        (resource,) = block["resources"]
+        made = {"Sid": block["sid"], "Effect": block["effect"], "Action": block["actions"]}
+        made["Resource"] = references.get(resource, resource)
+        conditions = {}
+        for it in block.get("condition", []):
+            values = [references.get(value, value) for value in it["values"]]
+            single = it["test"] in ("Null", "StringEquals")
+            conditions[it["test"]] = {it["variable"]: values[0] if single else values}
+        return made | ({"Condition": conditions} if conditions else {})
+
+    for role in ("gateway", "reader", "replayer", "doctor"):
+        statements = blocks[f"aws_iam_policy_document.hookward_{role}"]["statement"]
+        assert [statement(it) for it in statements] == printed[role]["Statement"], role
+        policy = blocks[f"aws_iam_policy.hookward_{role}"]["policy"]
+        assert policy == f"${{data.aws_iam_policy_document.hookward_{role}.json}}"
+
+
+def test_the_parser_refuses_what_is_no_hcl():
+    with pytest.raises(Exception, match="(?i)unexpected|expected"):
+        hcl2.loads('resource "aws_dynamodb_table" "hookward" { name = }')
