@@ -5,11 +5,12 @@ use std::{
     io,
     sync::{Arc, PoisonError},
     thread,
+    time::Duration,
 };
 
 use super::{
     codec::Put,
-    disk::Disk,
+    disk::{Disk, ZEROS_PAUSE},
     keyfile::KeyFile,
     log::{Failure, Keys, Log, Spare},
     segment::SegmentHeader,
@@ -93,7 +94,8 @@ fn next_chore(log: &Log) -> Option<Chore> {
 /// Makes the next segment's file, and tells whoever waits for room how that went.
 fn provide_spare(log: &Log, number: u32) {
     let name = spare_name(number);
-    let made = make_segment(log.disk.as_ref(), &name, number, log.options.segment_bytes);
+    let bytes = log.options.segment_bytes;
+    let made = make_segment(log.disk.as_ref(), &name, number, bytes, ZEROS_PAUSE);
     let made = match made {
         Ok(()) => Ok(()),
         Err(error) => {
@@ -118,13 +120,20 @@ fn provide_spare(log: &Log, number: u32) {
     }
 }
 
-/// Writes a whole segment of zeros behind its header, durably: later syncs overwrite and need not grow the file.
-pub(crate) fn make_segment(disk: &dyn Disk, name: &str, number: u32, bytes: u32) -> io::Result<()> {
+/// Writes a whole segment of zeros behind its header, durably: later syncs overwrite and need not grow the file. With pauses where
+/// the log is written at the same time.
+pub(crate) fn make_segment(
+    disk: &dyn Disk,
+    name: &str,
+    number: u32,
+    bytes: u32,
+    pause: Duration,
+) -> io::Result<()> {
     // Unpredictable, so that no body can be made up that passes for records.
     let salt = RandomState::new().hash_one(number);
     let header = SegmentHeader { number, bytes, salt }.encode();
     disk.write(name, 0, &header)?;
-    disk.zero(name, header.len() as u64, bytes.into())
+    disk.zero(name, header.len() as u64..bytes.into(), pause)
 }
 
 /// Moves the keys of a sealed segment from memory to a file.

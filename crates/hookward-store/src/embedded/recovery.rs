@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -333,8 +334,8 @@ impl Recovering {
             // Until all is gone behind it a byte that begins no record stands here, for the next opening to cut again.
             disk.write(&segment.name, offset + KIND_AT, &[u8::MAX])?;
             disk.sync(&segment.name)?;
-            disk.zero(&segment.name, page, bytes)?;
-            disk.zero(&segment.name, offset, page)?;
+            disk.zero(&segment.name, page..bytes, Duration::ZERO)?;
+            disk.zero(&segment.name, offset..page, Duration::ZERO)?;
         }
         let len = usize::try_from(page.saturating_sub(from)).map_err(io::Error::other)?;
         let mut rest = vec![0; len];
@@ -446,7 +447,7 @@ impl Recovering {
 
     fn start_segment(&mut self, disk: &dyn Disk, number: u32) -> Result<u32, OpenError> {
         let temporary = format!("{}.tmp", log_name(number));
-        make_segment(disk, &temporary, number, self.segment_bytes)?;
+        make_segment(disk, &temporary, number, self.segment_bytes, Duration::ZERO)?;
         disk.rename(&temporary, &log_name(number))?;
         if let Some(sealed) = self.segments.last_key_value().map(|(sealed, _)| *sealed) {
             self.take_or_lack_index(disk, sealed)?;

@@ -17,11 +17,11 @@ const EVENTS: u64 = 40;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// A store with events in all states over several segments, some of which have gone, closed or not.
-async fn files(close: bool) -> Files {
+/// A store with these events delivered, whose bodies expire soon and whose keys never do.
+async fn delivered(numbers: std::ops::Range<u64>) -> (Arc<SimDisk>, Embedded) {
     let disk = Arc::new(SimDisk::default());
     let store = Embedded::open_on(disk.clone(), small()).unwrap();
-    for number in 100..115 {
+    for number in numbers {
         let mut parts = event(number).into_parts();
         parts.key_expires_at = None;
         parts.body_expires_at = at(5);
@@ -30,6 +30,12 @@ async fn files(close: bool) -> Files {
     for leased in store.lease(&[shop()], at(1), at(60), 100).await.unwrap().leased {
         store.settle(leased.lease, done(2), at(2)).await.unwrap();
     }
+    (disk, store)
+}
+
+/// A store with events in all states over several segments, some of which have gone, closed or not.
+async fn files(close: bool) -> Files {
+    let (disk, store) = delivered(100..115).await;
     store.expire(at(6)).await.unwrap();
     for number in 0..EVENTS {
         store.append(event(number), Claim::Queue).await.unwrap();
@@ -304,17 +310,7 @@ async fn what_is_not_of_a_store_is_not_touched() {
 
 /// As if a crash had come between writing the keys of the oldest segment and removing its log.
 async fn half_retired() -> (Files, String, String) {
-    let disk = Arc::new(SimDisk::default());
-    let store = Embedded::open_on(disk.clone(), small()).unwrap();
-    for number in 100..140 {
-        let mut parts = event(number).into_parts();
-        parts.key_expires_at = None;
-        parts.body_expires_at = at(5);
-        store.append(hookward_core::event::testing::event(parts), Claim::Queue).await.unwrap();
-    }
-    for leased in store.lease(&[shop()], at(1), at(60), 100).await.unwrap().leased {
-        store.settle(leased.lease, done(2), at(2)).await.unwrap();
-    }
+    let (disk, store) = delivered(100..140).await;
     let before = disk.files_now();
     // One that is not delivered, so that all but the oldest segments stay.
     store.requeue(key(139), at(3)).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
     thread,
 };
@@ -15,17 +15,23 @@ use crate::program::{
     order, post, status,
 };
 
-#[test]
-fn a_gateway_that_is_asked_to_stop_finishes_what_it_is_at() {
-    let place = Place::new();
-    let gateway = place.serves();
+/// An order whose body the gateway has asked for and does not have yet, and that body.
+fn half_sent(gateway: SocketAddr) -> (TcpStream, String) {
     let request = order(ORDERS_SECRET, 1).replace("connection: close", "expect: 100-continue");
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    let mut stream = TcpStream::connect(gateway).unwrap();
     stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
     let mut asked = [0; 25];
     stream.read_exact(&mut asked).unwrap();
     assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    (stream, body.to_owned())
+}
+
+#[test]
+fn a_gateway_that_is_asked_to_stop_finishes_what_it_is_at() {
+    let place = Place::new();
+    let gateway = place.serves();
+    let (mut stream, body) = half_sent(gateway.address);
 
     gateway.signal(Signal::TERM);
     gateway.logs("stopping: no more webhooks are taken");
@@ -53,12 +59,7 @@ fn a_gateway_that_is_asked_to_stop_finishes_what_it_is_at() {
 fn a_hang_up_does_not_cut_off_what_a_stopping_gateway_finishes() {
     let place = Place::new();
     let gateway = place.serves();
-    let request = order(ORDERS_SECRET, 1).replace("connection: close", "expect: 100-continue");
-    let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    let mut stream = TcpStream::connect(gateway.address).unwrap();
-    stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
-    let mut asked = [0; 25];
-    stream.read_exact(&mut asked).unwrap();
+    let (mut stream, body) = half_sent(gateway.address);
 
     // systemd sends both, where it is told to with SendSIGHUP=yes.
     gateway.signal(Signal::TERM);
