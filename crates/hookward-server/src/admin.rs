@@ -147,6 +147,9 @@ impl IntoResponse for AdminError {
             ),
             Self::Store(store) => {
                 let message = store.to_string();
+                if let StoreError::Unavailable(cause) = &store {
+                    tracing::warn!(%cause, "an operator was not answered: {message}");
+                }
                 match store {
                     StoreError::NotFound => (StatusCode::NOT_FOUND, "not_found", message),
                     StoreError::BodyExpired => (StatusCode::GONE, "body_expired", message),

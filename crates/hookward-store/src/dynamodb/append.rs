@@ -13,7 +13,7 @@ use super::{
         EXPIRES, billed_bytes,
         dead::DeadMark,
         event::{self, EventItem, ReceiptId},
-        journal::Entry,
+        journal::{Entry, EntryKind},
     },
     journal::Told,
     options::Flaw,
@@ -128,7 +128,7 @@ impl Shared {
             key: event.key,
             source: event.source.clone(),
             at: event.received_at,
-            again: false,
+            kind: if unresolved.is_some() { EntryKind::Instead } else { EntryKind::Arrived },
         };
         let expires_at = event.body_expires_at;
         let turn = if let Some(earlier) = unresolved {

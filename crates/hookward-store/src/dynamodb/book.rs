@@ -12,7 +12,7 @@ use super::{
     item::{
         event::ReceiptId,
         held_until,
-        journal::Entry,
+        journal::{Entry, EntryKind},
         ticket::{Ticket, TicketState},
         whole_secs,
     },
@@ -162,8 +162,8 @@ impl Facts {
         Known { content: self.content, state, held_until: self.held_until }
     }
 
-    pub(crate) fn entry(&self, again: bool) -> Entry {
-        Entry { key: self.key, source: self.source.clone(), at: self.received_at, again }
+    pub(crate) fn entry(&self, kind: EntryKind) -> Entry {
+        Entry { key: self.key, source: self.source.clone(), at: self.received_at, kind }
     }
 }
 

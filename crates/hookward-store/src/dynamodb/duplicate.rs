@@ -10,7 +10,7 @@ use super::{
     item::{
         self, Key, dead,
         event::EventItem,
-        journal::{self, JournalItem},
+        journal::{self, EntryKind, JournalItem},
         node::NodeState,
         ticket::{self, Ticket, TicketState},
     },
@@ -245,7 +245,7 @@ impl Shared {
         let mut facts = record.facts();
         // Lists order it by when it was taken.
         facts.received_at = now;
-        let entry = facts.entry(false);
+        let entry = facts.entry(EntryKind::Instead);
         let (number, told) = {
             let mut book = self.open_book()?;
             let number = book.next_number();

@@ -8,7 +8,7 @@ use super::{
     Shared,
     item::{
         dead::{self, DeadMark},
-        journal::{self, JournalItem, SPAN},
+        journal::{self, EntryKind, JournalItem, SPAN},
         node::{self, EndedItem},
     },
     table::{For, Range},
@@ -61,6 +61,8 @@ impl Place {
 struct Candidate {
     place: Place,
     key: EventKey,
+    /// The node and number that the event must have to be listed here: those of an arrival that may have been a duplicate.
+    arrived: Option<(u64, u64)>,
 }
 
 /// Candidates of a list after each other, newest first.
@@ -69,11 +71,14 @@ struct Stream {
     last: Option<Place>,
 }
 
+/// An entry that was read, ordered as it is listed.
+type Read = (Timestamp, u64, EventKey, SourceName, bool);
+
 struct NodeStream {
     node: u64,
     /// Everything at or after this time has been read; `None` when everything has.
     unread_to: Option<Timestamp>,
-    read: BinaryHeap<(Timestamp, u64, EventKey, SourceName)>,
+    read: BinaryHeap<Read>,
 }
 
 impl NodeStream {
@@ -137,10 +142,16 @@ impl Shared {
     ) -> Result<Option<Place>, StoreError> {
         let forgotten_at = self.open_book()?.forgotten_at;
         let keys: Vec<EventKey> = candidates.iter().map(|candidate| candidate.key).collect();
-        let mut records = self.records(&keys).await?;
-        for Candidate { place, key } in candidates {
-            // Taken out, so that an event that two journals hold is shown once.
-            let Some(record) = records.remove(&key) else { continue };
+        let records = self.records(&keys).await?;
+        for Candidate { place, key, arrived } in candidates {
+            let Some(record) = records.get(&key) else { continue };
+            let is_elsewhere =
+                arrived.is_some_and(|arrived| arrived != (record.item.owner, record.item.number));
+            let is_shown = || page.events.iter().any(|kept| kept.event.key == key);
+            if is_elsewhere || is_shown() {
+                continue;
+            }
+            let record = record.clone();
             let Some(kept) = self.kept(record, forgotten_at, 1).await? else { continue };
             if kept.body_expired || !query.matches(&kept.event, kept.state) {
                 continue;
@@ -194,7 +205,8 @@ impl Shared {
                 self.read_journal(node).await?;
                 continue;
             }
-            let Some((at, _, key, source)) = node.read.pop() else { continue };
+            let Some((at, number, key, source, arrived)) = node.read.pop() else { continue };
+            let arrived = arrived.then_some((node.node, number));
             let place = Place::next(stream.last, at);
             stream.last = Some(place);
             let is_past = from.is_some_and(|from| {
@@ -203,7 +215,7 @@ impl Shared {
             if is_past || query.source.as_ref().is_some_and(|wanted| *wanted != source) {
                 continue;
             }
-            return Ok(Some(Candidate { place, key }));
+            return Ok(Some(Candidate { place, key, arrived }));
         }
     }
 
@@ -223,8 +235,13 @@ impl Shared {
             if found.more {
                 node.unread_to = group.at.as_micros().checked_sub(1).map(Timestamp::from_micros);
             }
-            for (number, entry) in group.numbered().filter(|(_, entry)| !entry.again) {
-                node.read.push((entry.at, number, entry.key, entry.source.clone()));
+            for (number, entry) in group.numbered() {
+                let arrived = match entry.kind {
+                    EntryKind::Arrived => true,
+                    EntryKind::Instead => false,
+                    EntryKind::Again => continue,
+                };
+                node.read.push((entry.at, number, entry.key, entry.source.clone(), arrived));
             }
         }
         Ok(())
@@ -264,7 +281,7 @@ impl Shared {
                     place.at > from.at || (place.at == from.at && place.ordinal <= from.ordinal)
                 });
                 if !is_past {
-                    candidates.push_back(Candidate { place, key: mark.key });
+                    candidates.push_back(Candidate { place, key: mark.key, arrived: None });
                 }
             }
             while !candidates.is_empty() {

@@ -8,7 +8,10 @@ use super::{
     Shared,
     book::{Facts, Waiting},
     duplicate::{RACES_MAX, Record},
-    item::ticket::{Ticket, TicketState},
+    item::{
+        journal::EntryKind,
+        ticket::{Ticket, TicketState},
+    },
     options::Completion,
     table::For,
     trouble::Trouble,
@@ -45,8 +48,12 @@ impl Shared {
             let (number, told) = {
                 let mut book = self.open_book()?;
                 let number = book.next_number();
-                let told =
-                    self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
+                let told = self.enqueue(
+                    &mut book,
+                    number,
+                    facts.entry(EntryKind::Again),
+                    facts.body_expires_at,
+                );
                 (number, told)
             };
             self.wait_for_journal(Some(told)).await?;

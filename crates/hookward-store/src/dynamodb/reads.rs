@@ -1,6 +1,9 @@
 //! What people read back.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use hookward_core::{EventKey, EventParts, Timestamp};
 
@@ -65,10 +68,11 @@ impl Shared {
         &self,
         keys: &[EventKey],
     ) -> Result<HashMap<EventKey, Record>, StoreError> {
-        let wanted: Vec<_> = keys.iter().copied().flat_map(keys_of).collect();
+        let distinct: BTreeSet<EventKey> = keys.iter().copied().collect();
+        let wanted: Vec<_> = distinct.iter().copied().flat_map(keys_of).collect();
         let found = self.table.get_all(&wanted, For::all(Purpose::Read)).await?;
         let mut records = HashMap::with_capacity(keys.len());
-        for (key, pair) in keys.iter().zip(wanted.chunks(2)) {
+        for (key, pair) in distinct.iter().zip(wanted.chunks(2)) {
             if let [event, ticket] = pair
                 && let Some(record) = Record::read(*key, found.get(event), found.get(ticket))?
             {

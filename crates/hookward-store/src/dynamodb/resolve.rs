@@ -7,7 +7,10 @@ use hookward_core::{EventKey, Intake};
 use super::{
     Shared,
     book::{Facts, Unresolved, Waiting},
-    item::event::{self, EventItem},
+    item::{
+        event::{self, EventItem},
+        journal::EntryKind,
+    },
     table::For,
     tenure::Tenure,
     usage::Purpose,
@@ -105,7 +108,15 @@ impl Shared {
             let (also, told) = {
                 let mut book = self.open_book()?;
                 let also = book.next_number();
-                (also, self.enqueue(&mut book, also, facts.entry(false), facts.body_expires_at))
+                (
+                    also,
+                    self.enqueue(
+                        &mut book,
+                        also,
+                        facts.entry(EntryKind::Instead),
+                        facts.body_expires_at,
+                    ),
+                )
             };
             if let Err(trouble) = self.wait_for_journal(Some(told)).await {
                 let mut book = self.book();

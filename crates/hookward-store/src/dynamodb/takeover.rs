@@ -10,7 +10,7 @@ use super::{
     duplicate::{Record, keys_of},
     item::{
         EXPIRES, bytes, event, expiry_secs,
-        journal::{self, JournalItem},
+        journal::{self, EntryKind, JournalItem},
         node::{self, NodeItem, NodeState},
         number, text,
         ticket::TicketState,
@@ -170,8 +170,12 @@ impl Shared {
             let enqueue = |record: &Record| {
                 let facts = record.facts();
                 let number = book.next_number();
-                let told =
-                    self.enqueue(&mut book, number, facts.entry(true), facts.body_expires_at);
+                let told = self.enqueue(
+                    &mut book,
+                    number,
+                    facts.entry(EntryKind::Again),
+                    facts.body_expires_at,
+                );
                 (number, told)
             };
             records.iter().map(enqueue).collect()
@@ -262,8 +266,12 @@ impl Shared {
                     continue;
                 };
                 let number = book.next_number();
-                let told =
-                    self.enqueue(&mut book, number, facts.entry(true), facts.journaled_until());
+                let told = self.enqueue(
+                    &mut book,
+                    number,
+                    facts.entry(EntryKind::Again),
+                    facts.journaled_until(),
+                );
                 waits.push((*key, number, told));
             }
             (Arc::clone(&book.tenure), waits)

@@ -431,6 +431,12 @@ async fn a_duplicate_at_another_node_is_one_wherever_its_first_is() {
     let waiting = second.says(1).await.unwrap();
     assert_eq!(waiting, Receipt::Duplicate { state: State::Pending });
     assert_eq!(second.delivers().await, [], "it is the first node's to deliver");
+    let query = hookward_store::Query { limit: 10, ..hookward_store::Query::default() };
+    for node in [&first, &second] {
+        let page = node.store.list(&query).await.unwrap();
+        let listed: Vec<EventKey> = page.events.iter().map(|kept| kept.event.key).collect();
+        assert_eq!(listed, [key(1)], "once, though both nodes' journals name it");
+    }
     let work = first.store.lease(&[shop()], after(1), after(60), 1).await.unwrap();
     let attempt = Attempt { at: after(1), status: Some(200), note: "ok".into() };
     let lease = work.leased[0].lease.clone();

@@ -48,8 +48,38 @@ pub(crate) struct Entry {
     pub(crate) source: SourceName,
     /// When it arrived, as lists order it.
     pub(crate) at: Timestamp,
-    /// Whether it was journaled before, so that lists do not show it twice.
-    pub(crate) again: bool,
+    pub(crate) kind: EntryKind,
+}
+
+/// Why an event is in a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    /// It arrived. It is this entry's event if it has this entry's node and number; otherwise it was a duplicate.
+    Arrived,
+    /// It was journaled before, by this node or another.
+    Again,
+    /// It stands for an arrival that may not have been journaled.
+    Instead,
+}
+
+impl EntryKind {
+    /// The stored number: never change one.
+    const fn code(self) -> u64 {
+        match self {
+            Self::Arrived => 0,
+            Self::Again => 1,
+            Self::Instead => 2,
+        }
+    }
+
+    const fn from_code(code: u64) -> Option<Self> {
+        match code {
+            0 => Some(Self::Arrived),
+            1 => Some(Self::Again),
+            2 => Some(Self::Instead),
+            _ => None,
+        }
+    }
 }
 
 /// The partition of a node's journal.
@@ -73,7 +103,7 @@ impl JournalItem {
                 sources.len() - 1
             });
             list.put(entry.key.as_bytes());
-            list.put_varint((index as u64) << 1 | u64::from(entry.again));
+            list.put_varint((index as u64) << 2 | entry.kind.code());
             list.put_varint(self.at.since(entry.at).as_micros().try_into().unwrap_or(u64::MAX));
         }
         let mut packed = vec![FORMAT];
@@ -143,9 +173,10 @@ fn entries(packed: &[u8], at: Timestamp) -> Option<Vec<Entry>> {
     while !reader.is_empty() {
         let key = EventKey::from_bytes(reader.array()?);
         let coded = reader.varint()?;
-        let source = sources.get(usize::try_from(coded >> 1).ok()?)?.clone();
+        let source = sources.get(usize::try_from(coded >> 2).ok()?)?.clone();
         let age = Duration::from_micros(reader.varint()?);
-        entries.push(Entry { key, source, at: at.saturating_sub(age), again: coded & 1 == 1 });
+        let kind = EntryKind::from_code(coded & 3)?;
+        entries.push(Entry { key, source, at: at.saturating_sub(age), kind });
     }
     Some(entries)
 }
@@ -157,22 +188,22 @@ mod tests {
     use super::*;
     use crate::dynamodb::item::billed_bytes;
 
-    fn entry(key: [u8; 16], shop: bool, at: Timestamp, again: bool) -> Entry {
+    fn entry(key: [u8; 16], shop: bool, at: Timestamp, kind: EntryKind) -> Entry {
         let source = SourceName::parse(if shop { "shop" } else { "bank" }).unwrap();
-        Entry { key: EventKey::from_bytes(key), source, at, again }
+        Entry { key: EventKey::from_bytes(key), source, at, kind }
     }
 
     proptest! {
         #[test]
         fn a_journal_item_is_read_as_it_was_written(
             node: u64, at in 10_000_000..u64::MAX / 2, first in 1..u64::MAX / 2, done in vec(1..99_u64, 0..9), expires in 0..u32::MAX,
-            entries in vec((any::<[u8; 16]>(), any::<bool>(), 0..5_000_000_u64, any::<bool>()), 1..60),
+            entries in vec((any::<[u8; 16]>(), any::<bool>(), 0..5_000_000_u64, 0..3_u64), 1..60),
         ) {
             let mut progress = Progress::default();
             for number in done {
                 progress.finish(number);
             }
-            let entry = |(key, shop, age, again)| entry(key, shop, Timestamp::from_micros(at - age), again);
+            let entry = |(key, shop, age, kind)| entry(key, shop, Timestamp::from_micros(at - age), EntryKind::from_code(kind).unwrap());
             let item = JournalItem {
                 node,
                 at: Timestamp::from_micros(at),
@@ -198,8 +229,14 @@ mod tests {
         for number in 0..2_000 {
             progress.finish(1_000_000 + 2 * number);
         }
-        let entry =
-            |i: u64| entry([7; 16], true, at.saturating_sub(Duration::from_micros(200 * i)), false);
+        let entry = |i: u64| {
+            entry(
+                [7; 16],
+                true,
+                at.saturating_sub(Duration::from_micros(200 * i)),
+                EntryKind::Arrived,
+            )
+        };
         let item = JournalItem {
             node: 4_000,
             at,
