@@ -166,7 +166,8 @@ def test_the_policies_evaluate_to_what_they_are_for(configuration):
     assert allows(policy["doctor"], "dynamodb:DescribeTable")
     text = configuration.read_text(encoding="utf-8")
     assert allows(policy["gateway"], "kms:Decrypt") == ("kms_key" in text)
-    assert allows(policy["gateway"], "dynamodb:UpdateItem", event) == ("each" in text)
+    assert allows(policy["gateway"], "dynamodb:UpdateItem", event)
+    assert allows(policy["replayer"], "dynamodb:UpdateItem", event) == ("each" in text)
     assert allows(policy["gateway"], "dynamodb:Query", "x#20000#0") == ("[admin]" in text)
 
 
