@@ -39,7 +39,7 @@ mod tests {
                 Item, billed_bytes,
                 dead::DeadMark,
                 event::{self, ReceiptId},
-                journal::{Entry, JournalItem},
+                journal::{Entry, EntryKind, JournalItem},
                 ticket::{Ticket, TicketState},
             },
             progress::Progress,
@@ -69,7 +69,7 @@ mod tests {
             key: EventKey::from_bytes([7; 16]),
             source: SourceName::parse("stripe").unwrap(),
             at: NOW.saturating_sub(Duration::from_millis(3)),
-            again: false,
+            kind: EntryKind::Arrived,
         };
         let item = JournalItem {
             node: 41,
