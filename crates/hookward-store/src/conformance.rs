@@ -28,6 +28,11 @@ pub trait Subject: Send + Sync {
     /// The same store after its process ended without closing it: whatever it had acknowledged must be there.
     /// `None` when this kind of store does not outlive its process.
     async fn restart(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>>;
+
+    /// Whether a restarted store still counts what it had finished. One of many nodes counts what it does itself.
+    fn counts_what_was_finished(&self) -> bool {
+        true
+    }
 }
 
 /// A promise that was broken.

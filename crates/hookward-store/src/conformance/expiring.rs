@@ -142,7 +142,9 @@ pub(super) async fn a_time_that_was_wrong_is_not_about_what_comes_later(
             let again = says(store.append(event(number), Claim::Queue).await)?;
             ensure_eq!(again, Receipt::Duplicate { state }, "the same event again");
         }
-        ensure_eq!(counts(&*store).await?.dead, 2, "dead letters");
+        if round == 0 || subject.counts_what_was_finished() {
+            ensure_eq!(counts(&*store).await?.dead, 2, "dead letters");
+        }
         if let Some(restarted) = subject.restart(store).await {
             store = restarted;
         } else {

@@ -52,7 +52,8 @@ pub(crate) struct Book {
     pub(crate) unresolved: HashMap<EventKey, Unresolved>,
     pub(crate) recent: Recent,
     pub(crate) ledger: Ledger,
-    /// What expired before this time cannot be seen any more.
+    /// What had expired at this time cannot be seen. The time that was told last: after one that was wrong, all that is still
+    /// in the table is seen again.
     pub(crate) forgotten_at: Timestamp,
     /// The latest time that anybody told this store.
     pub(crate) latest: Timestamp,
@@ -89,6 +90,7 @@ pub(crate) struct Waiting {
     arrival: u64,
     pub(crate) attempts: u32,
     pub(crate) replays: u32,
+    replayed_at: Option<Timestamp>,
     pub(crate) history: VecDeque<Attempt>,
     /// The version of its ticket; 0 when it has none.
     pub(crate) ticket: u64,
@@ -179,6 +181,7 @@ impl Waiting {
             arrival: 0,
             attempts: 0,
             replays: 0,
+            replayed_at: None,
             history: VecDeque::new(),
             ticket: 0,
             ticket_is_short: false,
@@ -206,11 +209,16 @@ impl Waiting {
             arrival: 0,
             attempts: ticket.attempts,
             replays: ticket.replays,
+            replayed_at: ticket.replayed_at,
             history: ticket.history,
             ticket: ticket.version,
             ticket_is_short: false,
             token: None,
         }
+    }
+
+    fn pending_since(&self) -> Timestamp {
+        self.replayed_at.unwrap_or(self.facts.received_at)
     }
 
     /// One more attempt ended.
@@ -232,6 +240,7 @@ impl Waiting {
             state,
             attempts: self.attempts,
             replays: self.replays,
+            replayed_at: self.replayed_at,
             history: self.history.clone(),
             expires_at: self.facts.held_until.map(whole_secs),
         }
@@ -450,9 +459,9 @@ impl Book {
         for waiting in self.entries.values() {
             counts.leased += u64::from(waiting.token.is_some());
             counts.stored_bytes += waiting.facts.body_bytes as u64;
-            let received_at = waiting.facts.received_at;
+            let since = waiting.pending_since();
             counts.oldest_pending =
-                Some(counts.oldest_pending.map_or(received_at, |oldest| oldest.min(received_at)));
+                Some(counts.oldest_pending.map_or(since, |oldest| oldest.min(since)));
         }
         counts
     }

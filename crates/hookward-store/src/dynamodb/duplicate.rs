@@ -71,6 +71,7 @@ impl Record {
             state: TicketState::Pending { due_at },
             attempts: 0,
             replays: 0,
+            replayed_at: None,
             history: std::collections::VecDeque::new(),
             expires_at: item::held_until(&self.item.event).map(item::whole_secs),
         };

@@ -334,9 +334,8 @@ impl Shared {
 
     /// Says up to which time what had expired is forgotten.
     pub(super) async fn write_forgotten(&self, at: Timestamp) -> Result<(), StoreError> {
-        let guard = Guard::when("attribute_not_exists(#ea) OR #ea < :at")
-            .name("#ea", node::FORGOTTEN)
-            .value(":at", number(at.as_micros()));
+        let guard =
+            Guard::always().name("#ea", node::FORGOTTEN).value(":at", number(at.as_micros()));
         self.table
             .update(node::counters_key(), "SET #ea = :at", guard, For::all(Purpose::Node))
             .await?;

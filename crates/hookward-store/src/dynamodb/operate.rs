@@ -58,7 +58,12 @@ impl Shared {
             };
             self.wait_for_journal(Some(told)).await?;
             let next = record.next_ticket(tenure.node, now);
-            let ticket = Ticket { attempts: 0, replays: next.replays.saturating_add(1), ..next };
+            let ticket = Ticket {
+                attempts: 0,
+                replays: next.replays.saturating_add(1),
+                replayed_at: Some(now),
+                ..next
+            };
             let written = self.write_ticket(&ticket, why).await?;
             {
                 let mut book = self.book();
@@ -124,16 +129,15 @@ impl Shared {
 
     /// DynamoDB deletes items itself, some time after they expire: what has expired is not shown any more until then.
     pub(super) async fn expire(self: &Arc<Self>, now: Timestamp) -> Result<Expired, StoreError> {
-        let (expired, at) = {
+        let (expired, before) = {
             let mut book = self.open_book()?;
             book.latest = book.latest.max(now);
-            book.forgotten_at = book.forgotten_at.max(now);
-            (book.ledger.expire(now), book.forgotten_at)
+            (book.ledger.expire(now), std::mem::replace(&mut book.forgotten_at, now))
         };
-        if expired != Expired::default() {
+        if expired != Expired::default() || now < before {
             // A successor must not take for unfinished what is forgotten.
             self.beat().await?;
-            self.write_forgotten(at).await?;
+            self.write_forgotten(now).await?;
         }
         self.keep_unfinished(now).await?;
         Ok(expired)

@@ -118,7 +118,8 @@ mod tests {
             owner: 41,
             state: TicketState::Pending { due_at: NOW },
             attempts: 16,
-            replays: 0,
+            replays: 1,
+            replayed_at: Some(NOW),
             history: VecDeque::from(vec![attempt; 16]),
             expires_at: Some(NOW),
         };

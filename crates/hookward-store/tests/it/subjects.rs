@@ -152,6 +152,10 @@ impl Subject for DynamoDbSubject {
         assert_eq!(node.nodes().await.unwrap(), [node.node()], "nobody is left but the successor");
         Some(Arc::new(node))
     }
+
+    fn counts_what_was_finished(&self) -> bool {
+        false
+    }
 }
 
 /// Another subject's store behind a wrapper without a fault.
@@ -165,5 +169,9 @@ impl<S: Subject> Subject for FaultySubject<S> {
 
     async fn restart(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
         Some(Arc::new(Faulty::new(self.0.restart(store).await?)))
+    }
+
+    fn counts_what_was_finished(&self) -> bool {
+        self.0.counts_what_was_finished()
     }
 }

@@ -27,6 +27,7 @@ const DUE: &str = "d";
 const REASON: &str = "y";
 const ATTEMPTS: &str = "n";
 const REPLAYS: &str = "re";
+const SINCE: &str = "ps";
 const HISTORY: &str = "hy";
 
 /// A ticket.
@@ -41,6 +42,8 @@ pub(crate) struct Ticket {
     pub(crate) state: TicketState,
     pub(crate) attempts: u32,
     pub(crate) replays: u32,
+    /// When it was replayed last: since then it is pending, if it is.
+    pub(crate) replayed_at: Option<Timestamp>,
     /// The latest attempts, oldest first.
     pub(crate) history: VecDeque<Attempt>,
     /// When the key is forgotten, and the ticket with it.
@@ -85,6 +88,9 @@ impl Ticket {
         if self.replays > 0 {
             set(REPLAYS, number(self.replays.into()));
         }
+        if let Some(at) = self.replayed_at {
+            set(SINCE, number(at.as_micros()));
+        }
         if !self.history.is_empty() {
             set(HISTORY, bytes(pack(&self.history)));
         }
@@ -121,6 +127,7 @@ impl Ticket {
             state,
             attempts: counter(ATTEMPTS)?,
             replays: counter(REPLAYS)?,
+            replayed_at: read.maybe_time(SINCE)?,
             history: unpack(history).ok_or_else(|| read.damaged(HISTORY))?,
             expires_at: read.maybe_number(EXPIRES)?.map(Timestamp::from_secs),
         })
@@ -177,7 +184,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_ticket_is_read_as_it_was_written(
-            key: [u8; 16], receipt: [u8; 8], version: u64, owner: u64, which in 0..5_usize, at: u64, attempts: u32, replays: u32,
+            key: [u8; 16], receipt: [u8; 8], version: u64, owner: u64, which in 0..5_usize, at: u64, attempts: u32, replays: u32, replayed: Option<u64>,
             history in vec((any::<u64>(), any::<Option<u16>>(), ".{0,100}"), 0..16), expires in option::of(0..u32::MAX),
         ) {
             let attempt = |(at, status, note): (u64, Option<u16>, String)| Attempt {
@@ -199,6 +206,7 @@ mod tests {
                 ][which],
                 attempts,
                 replays,
+                replayed_at: replayed.map(Timestamp::from_micros),
                 history: history.into_iter().map(attempt).collect(),
                 expires_at: expires.map(|secs| Timestamp::from_secs(secs.into())),
             };
