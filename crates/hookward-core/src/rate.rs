@@ -203,6 +203,15 @@ impl SharedBucket {
         }
     }
 
+    /// Takes so many tokens whether they are there or not: what has been spent is not asked for. Nobody else gets one
+    /// before that is made up for.
+    pub fn charge(&self, budget: &Budget, tokens: u32, now: Duration) {
+        let (now, interval) = (nanos(now), budget.rate.interval_nanos());
+        let spent = interval.saturating_mul(tokens.into());
+        let charge = |full_at: u64| full_at.max(now).saturating_add(spent);
+        self.full_at.update(Ordering::Relaxed, Ordering::Relaxed, charge);
+    }
+
     /// Gives one token back that was taken before under the same budget. A full bucket stays full.
     pub fn refund(&self, budget: &Budget) {
         self.full_at.update(Ordering::Relaxed, Ordering::Relaxed, |full_at| budget.refund(full_at));

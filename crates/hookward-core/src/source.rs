@@ -73,6 +73,8 @@ pub struct SourceRules {
     pub body_timeout: Duration,
     /// How many verified requests it may send.
     pub budget: Option<Budget>,
+    /// How many write units of the store its events may use, where use is billed.
+    pub write_budget: Option<Budget>,
     /// The status that tells it that it is over its budget: 503, or 429 where it is known to retry that.
     pub over_budget_status: u16,
     /// The status that tells it that an event was accepted.
@@ -618,6 +620,7 @@ impl SourceRules {
             body_bytes_max: limits::BODY_BYTES_DEFAULT,
             body_timeout: limits::BODY_TIMEOUT_DEFAULT,
             budget: None,
+            write_budget: None,
             over_budget_status: 503,
             accepted_status: 200,
             tell_duplicates: false,

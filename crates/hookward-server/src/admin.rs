@@ -153,9 +153,10 @@ impl IntoResponse for AdminError {
                 match store {
                     StoreError::NotFound => (StatusCode::NOT_FOUND, "not_found", message),
                     StoreError::BodyExpired => (StatusCode::GONE, "body_expired", message),
-                    StoreError::Fenced | StoreError::Full | StoreError::TooLarge { .. } => {
-                        (StatusCode::CONFLICT, "conflict", message)
-                    }
+                    StoreError::Fenced
+                    | StoreError::Full
+                    | StoreError::OverBudget { .. }
+                    | StoreError::TooLarge { .. } => (StatusCode::CONFLICT, "conflict", message),
                     StoreError::Closed
                     | StoreError::Unavailable(_)
                     | StoreError::Damaged { .. } => {

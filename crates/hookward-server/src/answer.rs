@@ -76,6 +76,10 @@ impl ReceiveError {
             retry_after: Some(wait),
             ..told(StatusCode::SERVICE_UNAVAILABLE, code, message)
         };
+        let over_its_budget = |wait| Told {
+            status: StatusCode::from_u16(over_budget).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            ..later("over_budget", "over the budget of this source, try again later", wait)
+        };
         let closing = |told: Told| Told { close: true, ..told };
         // One answer for everything that is not verified: which check failed is nobody's business.
         let forbidden =
@@ -130,15 +134,7 @@ impl ReceiveError {
                     "bad_request",
                     "the request breaks the rules of HTTP",
                 )),
-                Refusal::SourceBudget { retry_after } => Told {
-                    status: StatusCode::from_u16(over_budget)
-                        .unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
-                    ..later(
-                        "over_budget",
-                        "over the budget of this source, try again later",
-                        *retry_after,
-                    )
-                },
+                Refusal::SourceBudget { retry_after } => over_its_budget(*retry_after),
                 Refusal::Rejected(Quarantine::SchemaViolation) => told(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "schema_violation",
@@ -174,6 +170,7 @@ impl ReceiveError {
                 "too_large",
                 "the event is larger than can be kept",
             ),
+            Self::Store(StoreError::OverBudget { retry_after }) => over_its_budget(*retry_after),
             Self::Store(StoreError::Full) => {
                 later("queue_full", "too much is waiting, try again later", A_WHILE)
             }
@@ -268,6 +265,8 @@ mod tests {
         .await;
         check(Refusal::SourceBudget { retry_after: Duration::ZERO }, 503, "over_budget", Some("1"))
             .await;
+        let spent = StoreError::OverBudget { retry_after: Duration::ZERO };
+        check(spent, 503, "over_budget", Some("1")).await;
         check(StoreError::Full, 503, "queue_full", Some("5")).await;
         check(ReceiveError::ShuttingDown, 503, "unavailable", Some("5")).await;
         check(Refusal::Rejected(Quarantine::SchemaViolation), 422, "schema_violation", None).await;

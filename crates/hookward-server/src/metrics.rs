@@ -70,6 +70,7 @@ impl RequestOutcome {
         match error {
             ReceiveError::Refused(refusal) => Self::Refused(Refusal::as_str(refusal)),
             ReceiveError::Store(StoreError::Full) => Self::QueueFull,
+            ReceiveError::Store(StoreError::OverBudget { .. }) => Self::Refused("write_budget"),
             ReceiveError::Store(_) | ReceiveError::StoreTimeout => Self::StoreUnavailable,
             ReceiveError::ShuttingDown => Self::ShuttingDown,
         }

@@ -13,7 +13,7 @@
 //! - [`deliver`], [`operate`], [`reads`], [`list`]: the rest of the contract
 //! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
 //! - [`book`], [`recent`], [`ledger`]: memory
-//! - [`table`], [`client`], [`usage`], [`trouble`]: DynamoDB's calls, costs and errors
+//! - [`table`], [`client`], [`usage`], [`spending`], [`trouble`]: DynamoDB's calls, costs, budgets and errors
 
 mod append;
 mod book;
@@ -33,6 +33,7 @@ mod reads;
 mod recent;
 mod resolve;
 pub mod size;
+mod spending;
 mod table;
 mod takeover;
 mod tenure;
@@ -56,6 +57,7 @@ pub use self::{
     client::{client, http_client},
     item::{EXPIRES, PK, SK},
     options::{BootClock, Clock, Completion, Flaw, Options, Patience},
+    spending::WriteBudgets,
 };
 use crate::{
     Claim, Counts, Expired, Kept, Lease, Outcome, Page, Query, Receipt, Store, StoreError, Usage,
@@ -96,7 +98,7 @@ impl DynamoDb {
         options: Options,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let table = Table::new(client, options.table.clone());
+        let table = Table::new(client, &options);
         let nobody = Arc::new(Tenure::new(0, std::time::Duration::ZERO, std::time::Duration::ZERO));
         let shared = Arc::new(Shared {
             book: Mutex::new(Book::new(nobody, options.recent_max, now)),

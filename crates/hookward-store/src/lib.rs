@@ -12,7 +12,7 @@ pub mod embedded;
 pub mod fault;
 pub mod memory;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hookward_core::{Event, EventKey, EventParts, Intake, Quarantine, SourceName, Timestamp};
@@ -418,6 +418,12 @@ pub enum StoreError {
     /// Too much waits already: try again later. Nothing was kept.
     #[error("the queue is full")]
     Full,
+    /// Its source has spent what it may: try again later. Nothing was written.
+    #[error("the source is over its budget of write units for {:.3} s more", retry_after.as_secs_f64())]
+    OverBudget {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
     /// The event is larger than this store can keep. Trying again is of no use.
     #[error("the event is larger than the {max} bytes that this store keeps")]
     TooLarge {

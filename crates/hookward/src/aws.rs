@@ -1,6 +1,6 @@
 //! A DynamoDB store, as the configuration and the environment say where and as whom.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::config::{Builder, Region};
@@ -8,15 +8,19 @@ use hookward_core::config;
 use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
-    dynamodb::{self, DynamoDb, Options},
+    dynamodb::{self, DynamoDb, Options, WriteBudgets},
 };
 use http::Uri;
 
 use crate::{failure::Failure, secrets};
 
 /// Opens the store as a node of its table. One that is not `serving` leaves the work of nodes that are gone to others.
-pub(crate) async fn open(config: &config::DynamoDb, serving: bool) -> Result<DynamoDb, Failure> {
-    let options = options(config, serving);
+pub(crate) async fn open(
+    config: &config::DynamoDb,
+    serving: bool,
+    write_budgets: Arc<WriteBudgets>,
+) -> Result<DynamoDb, Failure> {
+    let options = Options { write_budgets, ..options(config, serving) };
     let connection = connection(config, options.in_flight_max).await?;
     let client = dynamodb::client(connection, &options);
     DynamoDb::open(client, options, SystemClock::start().now()).await.map_err(|error| {

@@ -158,7 +158,7 @@ secret = "{delivery}"
         let (config, _) = parsed.map_err(listed)?;
         let Followed { routes, token } = settings::follow(&config).map_err(listed)?;
         let gateway = Gateway::new(
-            serve::open_store(&config, true).await?,
+            serve::open_store(&config, true, std::sync::Arc::default()).await?,
             SystemClock::start(),
             config.limits.clone(),
             config.server.trusted_proxies.clone(),

@@ -43,11 +43,14 @@ impl Operator {
     /// Asks the gateway if it answers, and opens the store only if nobody listens.
     pub(crate) async fn connect(config: &Config) -> Result<Self, Failure> {
         let Some(admin) = &config.admin else {
-            return serve::open_store(config, false).await.map(Self::Store).map_err(|failure| {
-                Failure::new(format!(
-                    "{failure}; to look into a running gateway, give it an [admin] section"
-                ))
-            });
+            return serve::open_store(config, false, Arc::default())
+                .await
+                .map(Self::Store)
+                .map_err(|failure| {
+                    Failure::new(format!(
+                        "{failure}; to look into a running gateway, give it an [admin] section"
+                    ))
+                });
         };
         let token =
             secrets::follow(&admin.token).map_err(|error| Failure::of("admin token", &error))?;
@@ -62,7 +65,7 @@ impl Operator {
         match gateway.ask::<serde_json::Value>(Method::GET, "/v1/status").await {
             Ok(_) => Ok(gateway),
             Err(Unanswered::NobodyListens) => {
-                serve::open_store(config, false).await.map(Self::Store)
+                serve::open_store(config, false, Arc::default()).await.map(Self::Store)
             }
             Err(Unanswered::Failed(failure)) => Err(failure),
         }

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use clap::Args;
-use hookward_core::config::{Config, StoreConfig};
+use hookward_core::{
+    SourceName,
+    config::{Config, StoreConfig},
+    rate::Budget,
+};
 use hookward_server::{Gateway, Server, SystemClock, admin::AdminToken, gateway::RoutesBuilder};
 use hookward_store::{
     Store,
+    dynamodb::WriteBudgets,
     embedded::{self, Embedded},
 };
 
@@ -47,7 +52,9 @@ impl Serve {
         routes: RoutesBuilder,
         token: Option<AdminToken>,
     ) -> Result<(), Failure> {
-        let store = open_store(config, true).await?;
+        let budgets = Arc::new(WriteBudgets::default());
+        budgets.set(write_budgets(config));
+        let store = open_store(config, true, Arc::clone(&budgets)).await?;
         let gateway = Gateway::new(
             store,
             SystemClock::start(),
@@ -65,7 +72,7 @@ impl Serve {
         loop {
             match signals.next().await {
                 Told::Stop => break,
-                Told::Reload => self.reload(&server, config, token.as_ref()).await,
+                Told::Reload => self.reload(&server, &budgets, config, token.as_ref()).await,
             }
         }
         tracing::info!(
@@ -89,7 +96,13 @@ impl Serve {
 
     /// Takes new sources, destinations and certificates whole, or none of it. `running` and `token` are what it was started
     /// with: what of it is another now is told to need a restart.
-    async fn reload(&self, server: &Server, running: &Config, token: Option<&AdminToken>) {
+    async fn reload(
+        &self,
+        server: &Server,
+        budgets: &WriteBudgets,
+        running: &Config,
+        token: Option<&AdminToken>,
+    ) {
         let reloaded = async {
             let (config, warnings) = self.file.load()?;
             let Followed { routes, token: new_token } = self.file.follow(&config)?;
@@ -107,7 +120,9 @@ impl Serve {
             server
                 .reload(routes)
                 .await
-                .map_err(|error| Failure::of("certificate not reloaded", &error))
+                .map_err(|error| Failure::of("certificate not reloaded", &error))?;
+            budgets.set(write_budgets(&config));
+            Ok::<_, Failure>(())
         };
         match reloaded.await {
             Ok(()) => tracing::info!("configuration reloaded: sources, destinations, certificates"),
@@ -126,8 +141,18 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::of("cannot start the runtime", &error))
 }
 
+/// What sources may spend of the store's write units.
+fn write_budgets(config: &Config) -> impl Iterator<Item = (SourceName, Budget)> {
+    let rules = config.sources.iter().map(|source| &source.rules);
+    rules.filter_map(|rules| Some((rules.name.clone(), rules.write_budget?)))
+}
+
 /// Opens the configured store: to serve, or only to look and to decide.
-pub(crate) async fn open_store(config: &Config, serving: bool) -> Result<Arc<dyn Store>, Failure> {
+pub(crate) async fn open_store(
+    config: &Config,
+    serving: bool,
+    budgets: Arc<WriteBudgets>,
+) -> Result<Arc<dyn Store>, Failure> {
     match &config.store {
         StoreConfig::Embedded(config) => {
             let options = embedded::Options {
@@ -143,7 +168,7 @@ pub(crate) async fn open_store(config: &Config, serving: bool) -> Result<Arc<dyn
                 )),
             }
         }
-        StoreConfig::DynamoDb(config) => Ok(Arc::new(aws::open(config, serving).await?)),
+        StoreConfig::DynamoDb(config) => Ok(Arc::new(aws::open(config, serving, budgets).await?)),
     }
 }
 

@@ -194,6 +194,8 @@ section! {
         optional budget: RATE => Rate = "no limit";
         /// How many verified requests are taken at a stroke.
         optional burst: Whole(1..=10_000_000) => u32 = "the number in `budget`";
+        /// How many write units of DynamoDB its events may use at each gateway, in the long run; as many as the number says at a stroke. Counted is what the calls for this source cost, its share of the journal aside. Above it the sender is told to come later, before anything is written.
+        optional write_budget: RATE => Rate = "no limit";
         /// The status that tells it that it is over its budget. 429 for senders that are known to try again after it.
         default over_budget: Status(&[429, 503]) => u16 = 503;
         /// The status that tells it that an event was accepted.

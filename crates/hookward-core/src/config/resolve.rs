@@ -48,8 +48,13 @@ pub(super) fn config(
 
     let written = file.destinations.value().unwrap_or_default();
     let names: Vec<_> = written.iter().map(|(name, _)| name.clone()).collect();
-    let mut sources =
-        source::Sources { destinations: &names, secrets: &mut secrets, read_file, context };
+    let mut sources = source::Sources {
+        destinations: &names,
+        bills_writes: matches!(store, StoreConfig::DynamoDb(_)),
+        secrets: &mut secrets,
+        read_file,
+        context,
+    };
     let room = [At { value: limits.unverified_bytes as u64, spot: unverified_bytes }, segment];
     let (sources, used) = sources.all(file.sources, &room);
     for name in names.iter().filter(|name| !used.contains(&name.value)) {

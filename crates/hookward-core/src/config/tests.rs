@@ -137,7 +137,7 @@ zzz = 1
 13:1: sources.stripe: unknown key "secrt", did you mean "secret"?
 14:12: sources.stripe.body_max: "1MB" is not a size; write a whole number and one of B, KiB, MiB, GiB, such as "256KiB"
 15:15: sources.stripe.destination: there is no destination "rset", did you mean "rest"?
-16:1: sources.stripe: unknown key "zzz"; known here: provider, signature, path, secret, secrets, destination, tolerance, id, type, types, unknown_types, malformed, schema, schemas, additional, expect, origin, body_max, body_timeout, budget, burst, over_budget, answer, tell_duplicates, keep_headers, keep, remember
+16:1: sources.stripe: unknown key "zzz"; known here: provider, signature, path, secret, secrets, destination, tolerance, id, type, types, unknown_types, malformed, schema, schemas, additional, expect, origin, body_max, body_timeout, budget, burst, write_budget, over_budget, answer, tell_duplicates, keep_headers, keep, remember
 "#,
     );
 }
@@ -543,6 +543,14 @@ fn budgets_origins_and_headers_make_sense() {
         r#"4:10: sources.a.budget: "5": a rate is a whole number, a slash and one of s, m, h, d, such as 100/s or 5000/m"#,
     );
     check_source(
+        "provider = 'stripe'\nsecret = 'env:A'\nwrite_budget = '0/s'",
+        r#"4:16: sources.a.write_budget: "0/s": a rate of 0 would refuse everything; leave the key out to have no limit"#,
+    );
+    check_source(
+        "provider = 'stripe'\nsecret = 'env:A'\nwrite_budget = '9/s'",
+        "4:16: warning: sources.a.write_budget: the embedded store bills no write units, so nothing is held to this; use `budget`, or remove it",
+    );
+    check_source(
         "provider = 'stripe'\nsecret = 'env:A'\norigin = []",
         "4:10: sources.a.origin: an empty list would refuse everybody; name the sender's networks, or remove it to take requests from anywhere",
     );
@@ -875,6 +883,9 @@ fn a_dynamodb_store_needs_no_more_than_its_kind() {
         write_units_max: 100,
     };
     assert_eq!(store(DYNAMODB), full);
+    let budget = Budget { rate: "50/s".parse().unwrap(), burst: file::at_least_one(50) };
+    let billing = &good(&format!("{DYNAMODB}{REST}")).sources[0].rules;
+    assert_eq!((billing.name.as_str(), billing.write_budget), ("billing", Some(budget)));
 }
 
 #[test]
@@ -1071,7 +1082,7 @@ fn what_counts_only_from_the_start_is_named_when_it_changes() {
 
 #[test]
 fn a_table_counts_from_the_start_and_what_provisions_it_does_not() {
-    let store = |keys: &str| good(&format!("[store]\nkind = 'dynamodb'\n{keys}"));
+    let store = |keys: &str| good(&format!("[store]\nkind = 'dynamodb'\n{keys}\n{REST}"));
     let plain = store("");
     for (keys, expected) in [
         ("table = 'others'", "store.table"),
@@ -1086,7 +1097,7 @@ fn a_table_counts_from_the_start_and_what_provisions_it_does_not() {
     }
     let provisioned = store("kms_key = 'alias/hooks'\nwrite_units_max = 10");
     assert_eq!(plain.needs_restart_for(&provisioned), [""; 0]);
-    assert_eq!(plain.needs_restart_for(&good("")), ["store.kind"]);
+    assert_eq!(plain.needs_restart_for(&good(REST)), ["store.kind"]);
 }
 
 #[test]

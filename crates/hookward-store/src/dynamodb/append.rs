@@ -17,6 +17,7 @@ use super::{
     },
     journal::Told,
     options::Flaw,
+    spending::Held,
     table::{For, Guard, Written},
     tenure::Tenure,
     trouble::Trouble,
@@ -42,6 +43,8 @@ struct Turn {
     receipt: ReceiptId,
     /// Told when the journal holds it; `None` when it does.
     journal: Option<Told>,
+    /// What it may cost at the least.
+    _held: Option<Held>,
     /// Dropped when the key is not on its way any more, which tells whoever waits for that.
     _on_its_way: watch::Sender<()>,
 }
@@ -121,6 +124,11 @@ impl Shared {
         if book.in_flight.len() >= self.options.in_flight_max {
             return Err(Trouble::not_tried("too many writes are on their way to DynamoDB").into());
         }
+        let held = self
+            .options
+            .write_budgets
+            .hold(&event.source, self.options.clock.elapsed())
+            .map_err(|wait| StoreError::OverBudget { retry_after: wait.0 })?;
         let (sender, receiver) = watch::channel(());
         book.in_flight.insert(event.key, receiver);
         let tenure = Arc::clone(&book.tenure);
@@ -141,6 +149,7 @@ impl Shared {
                 also,
                 receipt: earlier.receipt,
                 journal: also.map(|also| self.enqueue(&mut book, also, entry, expires_at)),
+                _held: held,
                 _on_its_way: sender,
             }
         } else {
@@ -151,6 +160,7 @@ impl Shared {
                 also: None,
                 receipt: ReceiptId(fastrand::u64(..).to_be_bytes()),
                 journal: Some(self.enqueue(&mut book, number, entry, expires_at)),
+                _held: held,
                 _on_its_way: sender,
             }
         };
@@ -164,7 +174,7 @@ impl Shared {
         claim: Claim,
         turn: Turn,
     ) -> Result<Receipt, StoreError> {
-        let Turn { tenure, number, also, receipt, journal, _on_its_way } = turn;
+        let Turn { tenure, number, also, receipt, journal, _held, _on_its_way } = turn;
         let numbers: Vec<u64> = [number].into_iter().chain(also).collect();
         let (event, stored) = compressed(event).await;
         let facts = Facts::of(&event, receipt, event.body.len());

@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use super::spending::WriteBudgets;
+
 /// How a [`DynamoDb`](super::DynamoDb) store works.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -25,6 +27,8 @@ pub struct Options {
     pub cache_bytes_max: usize,
     /// Keys remembered so that their duplicates cost nothing. 100,000.
     pub recent_max: usize,
+    /// What sources may spend. Nothing is limited.
+    pub write_budgets: Arc<WriteBudgets>,
     /// Whether it finishes the work of nodes that are gone. `true`; a tool that only looks and decides does not.
     pub takes_over: bool,
     /// How long calls to DynamoDB may take.
@@ -63,6 +67,7 @@ impl Options {
             in_flight_max: 1_024,
             cache_bytes_max: 64 * 1024 * 1024,
             recent_max: 100_000,
+            write_budgets: Arc::default(),
             takes_over: true,
             patience: Patience::default(),
             clock: Arc::new(BootClock),

@@ -1,6 +1,6 @@
 //! The calls to DynamoDB that this store makes, each with its cost and its errors.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -16,6 +16,8 @@ use hookward_core::SourceName;
 
 use super::{
     item::{Item, Key, PK, SK, billed_bytes, text},
+    options::{Clock, Options},
+    spending::WriteBudgets,
     trouble::{Trouble, TroubleKind},
     usage::{Meter, Purpose},
 };
@@ -32,6 +34,8 @@ pub(crate) struct Table {
     client: Client,
     name: String,
     pub(crate) meter: Meter,
+    budgets: Arc<WriteBudgets>,
+    clock: Arc<dyn Clock>,
 }
 
 /// Whom a call is for.
@@ -126,8 +130,22 @@ impl Range {
 }
 
 impl Table {
-    pub(crate) fn new(client: Client, name: String) -> Self {
-        Self { client, name, meter: Meter::default() }
+    pub(crate) fn new(client: Client, options: &Options) -> Self {
+        Self {
+            client,
+            name: options.table.clone(),
+            meter: Meter::default(),
+            budgets: Arc::clone(&options.write_budgets),
+            clock: Arc::clone(&options.clock),
+        }
+    }
+
+    /// Counts what a write cost, and takes it out of the source's budget.
+    fn spent(&self, why: For<'_>, units: f64) {
+        self.meter.wrote(why.source, why.purpose, units);
+        if let Some(source) = why.source {
+            self.budgets.spend(source, units, self.clock.elapsed());
+        }
     }
 
     /// The newest state of an item.
@@ -274,7 +292,7 @@ impl Table {
             .await;
         match answer {
             Ok(answer) => {
-                self.meter.wrote(why.source, why.purpose, units(answer.consumed_capacity()));
+                self.spent(why, units(answer.consumed_capacity()));
                 Ok(Written::Done)
             }
             Err(error) => {
@@ -312,7 +330,7 @@ impl Table {
             .await;
         match answer {
             Ok(answer) => {
-                self.meter.wrote(why.source, why.purpose, units(answer.consumed_capacity()));
+                self.spent(why, units(answer.consumed_capacity()));
                 Ok((Written::Done, answer.attributes))
             }
             Err(error) => {
@@ -347,7 +365,7 @@ impl Table {
             .await;
         match answer {
             Ok(answer) => {
-                self.meter.wrote(why.source, why.purpose, units(answer.consumed_capacity()));
+                self.spent(why, units(answer.consumed_capacity()));
                 Ok(Written::Done)
             }
             Err(error) => {
@@ -368,7 +386,7 @@ impl Table {
         let units = size as f64;
         let purpose =
             if why.purpose == Purpose::Accepted { Purpose::Duplicate } else { why.purpose };
-        self.meter.wrote(why.source, purpose, units);
+        self.spent(For { purpose, ..why }, units);
         Written::Refused(there)
     }
 

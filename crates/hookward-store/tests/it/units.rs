@@ -1,9 +1,10 @@
 //! What events cost, as DynamoDB Local counts it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use hookward_core::{
     ContentDigest, Event, EventKey, EventParts, Intake, SourceName, Timestamp, event::testing,
+    rate::Budget,
 };
 use hookward_store::{
     Attempt, Claim, Outcome, Receipt, State, Store, StoreError,
@@ -169,4 +170,32 @@ async fn an_event_that_is_too_large_is_refused_and_costs_nothing() {
     assert_eq!(kept, Receipt::Kept { lease: None });
     assert_eq!(used(&node)["accepted"], (1.0, 0.0));
     assert_eq!(deliver_all(&node).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_over_its_write_budget_is_told_to_come_later_and_costs_nothing() {
+    let clock = Arc::new(HandClock::default());
+    let table = local::table().await;
+    let options = local::options(&table, &clock);
+    let budget = Budget { rate: "4/s".parse().unwrap(), burst: NonZeroU32::new(4).unwrap() };
+    options.write_budgets.set([(shop(), budget)]);
+    let node = Arc::new(local::node(local::address(), options, NOON).await);
+    // 6 units: 2 more than there were, which one that had begun may use.
+    append(&node, 0..1, 5_500, 1).await;
+    let before = used(&node);
+    for _ in 0..10 {
+        let refused = node.append(event(1, 100), Claim::Queue).await;
+        let Err(StoreError::OverBudget { retry_after }) = refused else { panic!("{refused:?}") };
+        assert_eq!(retry_after, Duration::from_millis(750));
+    }
+    assert_eq!(used(&node), before, "a refusal costs nothing");
+    let again = node.append(event(0, 5_500), Claim::Queue).await.unwrap();
+    assert_eq!(
+        again,
+        Receipt::Duplicate { state: State::Pending },
+        "what costs nothing is answered"
+    );
+    clock.advance(Duration::from_millis(750));
+    append(&node, 1..2, 100, 1).await;
+    assert_eq!(deliver_all(&node).await, 2);
 }

@@ -34,6 +34,8 @@ mod signature;
 /// What resolving the sources needs.
 pub(super) struct Sources<'a, 't> {
     pub destinations: &'a [At<String>],
+    /// Whether the store has write units.
+    pub bills_writes: bool,
     pub secrets: &'a mut Secrets,
     pub read_file: &'a mut dyn FnMut(&Path) -> Result<String, String>,
     pub context: &'a mut Context<'t>,
@@ -112,6 +114,16 @@ impl Sources<'_, '_> {
         let provider = written.provider.get().map(|provider| provider.value.name);
         let base = base(name, path, written.provider, written.signature, context);
         let budget = budget(written.budget, written.burst, context);
+        let write_budget = written.write_budget.ok().map(|rate| {
+            if !self.bills_writes {
+                context.warning(
+                    &rate.spot,
+                    "the embedded store bills no write units, so nothing is held to this",
+                    "use `budget`, or remove it",
+                );
+            }
+            Budget { rate: rate.value, burst: rate.value.count() }
+        });
         let origin = written.origin.ok().and_then(|origin| {
             if origin.value.is_empty() {
                 context.error_with_help(
@@ -171,6 +183,7 @@ impl Sources<'_, '_> {
                 .unwrap_or(limits::BODY_BYTES_MAX),
             body_timeout: written.body_timeout.value,
             budget,
+            write_budget,
             over_budget_status: written.over_budget.value,
             accepted_status: written.answer.value,
             tell_duplicates: written.tell_duplicates.value,
