@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -16,6 +17,8 @@ use crate::program::PATIENCE;
 /// One delivery.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
+    /// Where it was posted to.
+    pub path: String,
     pub headers: HashMap<String, String>,
     pub body: String,
     /// What it was answered.
@@ -28,25 +31,43 @@ impl Delivery {
     }
 }
 
+type Answers = dyn Fn(&Delivery) -> Option<u16> + Send + Sync;
+
 /// Listens until the test's process ends.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Application {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
+    /// What it answers to some.
+    answers: Box<Answers>,
+    /// What it answers to all others.
     status: AtomicU16,
     deliveries: Mutex<Vec<Delivery>>,
     arrived: Condvar,
 }
 
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl Application {
     pub(crate) fn start() -> Self {
+        Self::that_answers(|_| None)
+    }
+
+    /// One that answers some deliveries differently.
+    pub(crate) fn that_answers(
+        answers: impl Fn(&Delivery) -> Option<u16> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
+            answers: Box::new(answers),
             status: AtomicU16::new(200),
             deliveries: Mutex::default(),
             arrived: Condvar::new(),
@@ -96,6 +117,7 @@ fn take(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
     let mut headers = HashMap::new();
     let mut line = String::new();
     reader.read_line(&mut line)?;
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
     loop {
         line.clear();
         if reader.read_line(&mut line)? == 0 {
@@ -107,9 +129,12 @@ fn take(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
     let length = headers.get("content-length").and_then(|it| it.parse().ok()).unwrap_or_default();
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let status = shared.status.load(Ordering::SeqCst);
     let body = String::from_utf8(body).unwrap();
-    shared.deliveries.lock().unwrap().push(Delivery { headers, body, status });
+    let mut delivery = Delivery { path, headers, body, status: 0 };
+    delivery.status =
+        (shared.answers)(&delivery).unwrap_or_else(|| shared.status.load(Ordering::SeqCst));
+    let status = delivery.status;
+    shared.deliveries.lock().unwrap().push(delivery);
     let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     let mut stream = stream;
     let answered = stream.write_all(answer.as_bytes());

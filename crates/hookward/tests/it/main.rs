@@ -1,7 +1,7 @@
 //! The program as people and systems use it: commands, exit codes, signals, and what survives `kill -9`.
 //!
-//! [`program`] starts it as a child process and ends what it started. Nothing sleeps: each wait is for a line of
-//! the log, an answer, a delivery or an end.
+//! [`program`] starts it as a child process and ends what it started. No test waits for a time: each wait is for a line
+//! of the log, an answer, a delivery or an end.
 
 #[cfg(test)]
 mod amazon;
@@ -10,9 +10,14 @@ mod application;
 #[cfg(test)]
 mod checking;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod dynamodb;
+#[cfg(test)]
+#[path = "../../../hookward-store/tests/it/engine.rs"]
+mod engine;
 #[cfg(test)]
 mod living;
 #[cfg(test)]

@@ -77,7 +77,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap(), app: Application::start() };
+        Self::with(Application::start())
+    }
+
+    pub(crate) fn with(app: Application) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap(), app };
         place.secret("orders.secret", ORDERS_SECRET);
         place.configure(|text| text);
         place
@@ -186,13 +190,22 @@ struct Log {
 }
 
 impl Gateway {
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_heard(command, |_| {})
+    }
+
+    /// Starts it; each line of its log is told.
+    pub(crate) fn start_heard(
+        mut command: Command,
+        mut hears: impl FnMut(&str) + Send + 'static,
+    ) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Log::default());
         let written = Arc::clone(&log);
         let reader = Some(thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
+                hears(&line);
                 written.lines.lock().unwrap().push(line);
                 written.more.notify_all();
             }
@@ -300,18 +313,29 @@ pub(crate) fn order(secret: &str, number: usize) -> String {
 
 /// Sends a request as it is; the status of the answer, if there is one.
 pub(crate) fn post(address: SocketAddr, request: &str) -> Option<u16> {
+    status_of(&ask(address, request)?)
+}
+
+/// Sends a request as it is; the answer, if there is one.
+pub(crate) fn ask(address: SocketAddr, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
-    status(stream)
+    answer(stream)
 }
 
 /// The status of the answer that comes.
-pub(crate) fn status(mut stream: TcpStream) -> Option<u16> {
+pub(crate) fn status(stream: TcpStream) -> Option<u16> {
+    status_of(&answer(stream)?)
+}
+
+pub(crate) fn status_of(answer: &str) -> Option<u16> {
+    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+fn answer(mut stream: TcpStream) -> Option<String> {
     let mut answer = String::new();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // A reset after the answer takes nothing from it.
-    if stream.read_to_string(&mut answer).is_err() && answer.is_empty() {
-        return None;
-    }
-    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+    let read = stream.read_to_string(&mut answer);
+    (read.is_ok() || !answer.is_empty()).then_some(answer)
 }
