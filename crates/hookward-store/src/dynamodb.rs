@@ -269,12 +269,14 @@ impl Store for DynamoDb {
 
     async fn health(&self) -> Result<(), StoreError> {
         let tenure = Arc::clone(&self.shared.open_book()?.tenure);
-        if tenure.is_valid(&*self.shared.options.clock) {
-            Ok(())
+        let wrong = if !tenure.is_valid(&*self.shared.options.clock) {
+            "this node was not heard of for the time of its lease"
+        } else if !self.shared.table.answers() {
+            "the latest calls to DynamoDB all failed"
         } else {
-            Err(trouble::Trouble::not_tried("this node was not heard of for the time of its lease")
-                .into())
-        }
+            return Ok(());
+        };
+        Err(trouble::Trouble::not_tried(wrong).into())
     }
 
     fn usage(&self) -> Usage {

@@ -1,6 +1,12 @@
 //! The calls to DynamoDB that this store makes, each with its cost and its errors.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -28,12 +34,17 @@ const BATCH_MAX: usize = 100;
 /// How often what DynamoDB left out of a read of many is asked for again.
 const BATCH_ROUNDS: usize = 20;
 
+/// After so many calls that failed, one after the other, the next one is expected to fail too.
+const FAILURES: u32 = 6;
+
 /// The table.
 #[derive(Debug)]
 pub(crate) struct Table {
     client: Client,
     name: String,
     pub(crate) meter: Meter,
+    /// Calls that failed since the last one that did not; throttles aside, which say that DynamoDB is there.
+    failed: AtomicU32,
     budgets: Arc<WriteBudgets>,
     clock: Arc<dyn Clock>,
 }
@@ -135,13 +146,26 @@ impl Table {
             client,
             name: options.table.clone(),
             meter: Meter::default(),
+            failed: AtomicU32::new(0),
             budgets: Arc::clone(&options.write_budgets),
             clock: Arc::clone(&options.clock),
         }
     }
 
+    /// Whether calls can be expected to be answered.
+    pub(crate) fn answers(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) < FAILURES
+    }
+
+    /// Counts what a read cost.
+    fn looked(&self, why: For<'_>, units: f64) {
+        self.failed.store(0, Ordering::Relaxed);
+        self.meter.read(why.source, why.purpose, units);
+    }
+
     /// Counts what a write cost, and takes it out of the source's budget.
     fn spent(&self, why: For<'_>, units: f64) {
+        self.failed.store(0, Ordering::Relaxed);
         self.meter.wrote(why.source, why.purpose, units);
         if let Some(source) = why.source {
             self.budgets.spend(source, units, self.clock.elapsed());
@@ -160,7 +184,7 @@ impl Table {
             .send()
             .await
             .map_err(|error| self.note(Trouble::of("GetItem", error)))?;
-        self.meter.read(why.source, why.purpose, units(answer.consumed_capacity()));
+        self.looked(why, units(answer.consumed_capacity()));
         Ok(answer.item)
     }
 
@@ -192,7 +216,7 @@ impl Table {
                     .await
                     .map_err(|error| self.note(Trouble::of("BatchGetItem", error)))?;
                 let used = answer.consumed_capacity().iter().map(|used| units(Some(used))).sum();
-                self.meter.read(why.source, why.purpose, used);
+                self.looked(why, used);
                 let items = answer.responses.unwrap_or_default().into_values().flatten();
                 found.extend(items.filter_map(|item| Some((Key::of(&item)?, item))));
                 let left = answer.unprocessed_keys.unwrap_or_default().into_values();
@@ -243,7 +267,7 @@ impl Table {
             .send()
             .await
             .map_err(|error| self.note(Trouble::of("Query", error)))?;
-        self.meter.read(why.source, why.purpose, units(answer.consumed_capacity()));
+        self.looked(why, units(answer.consumed_capacity()));
         let more = answer.last_evaluated_key.is_some();
         Ok(Found { items: answer.items.unwrap_or_default(), more })
     }
@@ -390,12 +414,21 @@ impl Table {
         Written::Refused(there)
     }
 
-    /// Counts why calls are throttled.
+    /// Counts calls that fail, and why they are throttled.
     fn note(&self, trouble: Trouble) -> Trouble {
-        if let TroubleKind::Throttled(reasons) = &trouble.kind {
-            for reason in reasons {
-                self.meter.throttled(reason);
+        match &trouble.kind {
+            TroubleKind::Throttled(reasons) => {
+                for reason in reasons {
+                    self.meter.throttled(reason);
+                }
             }
+            TroubleKind::TimedOut
+            | TroubleKind::Unreachable(_)
+            | TroubleKind::Refused(_)
+            | TroubleKind::Failed(_) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            TroubleKind::NotTried(_) => {}
         }
         trouble
     }

@@ -412,6 +412,22 @@ async fn expired_credentials_are_told_and_end_the_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_calls_all_fail_is_not_well_until_one_does_not() {
+    let world = World::new().await;
+    let node = world.node(Options { patience: hasty(), ..world.options() }).await;
+    node.proxy.does(each(|_| true, says(500, "InternalServerError", "")));
+    assert!(is_unavailable(&node.says(1).await));
+    assert!(node.store.health().await.is_ok(), "one event may fail");
+    for number in 2..4 {
+        assert!(is_unavailable(&node.says(number).await));
+    }
+    assert!(node.store.health().await.is_err());
+    node.proxy.recovers();
+    node.store.tend().await.unwrap();
+    assert!(node.store.health().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_is_not_there_is_told_at_once() {
     let clock = Arc::new(HandClock::default());
     let options = local::options("not-there", &clock);

@@ -489,7 +489,6 @@ fn a_node_is_ready_as_long_as_it_reaches_its_table() {
     assert_eq!(gateway.takes_order(1), 200);
     for (number, cut) in [(2, Passes::Nothing), (3, Passes::Silence)] {
         way.passes(cut);
-        // As long as its lease goes on, it says so only to those who send.
         loop {
             let answer = ask(gateway.address, &order(ORDERS_SECRET, number)).unwrap();
             assert_eq!(status_of(&answer), Some(503), "{answer}");
