@@ -110,7 +110,7 @@ section! {
         optional completion: Choice(&[("checkpoint", Completion::Checkpoint), ("each", Completion::Each)]) => Completion = "`checkpoint`";
         /// How long a gateway that is not heard of any more keeps its events, before the others deliver them.
         optional node_lease: length(5, 600) => Duration = "`30s`";
-        /// How long an event waits for others to share a journal item with; only while several are on their way.
+        /// How long an event waits for others to share a journal item with. Only where events come closer together than that: one that comes alone waits for nobody. Longer is cheaper and later: at 6 events a second, `500ms` saves two thirds of the journal.
         optional journal_delay: Length(Duration::ZERO..=Duration::from_millis(500)) => Duration = "`10ms`";
         /// The KMS key that encrypts the table: its ARN, id or alias. For `hookward dynamodb` and `doctor`; the gateway itself does not use it.
         optional kms_key: NON_EMPTY => String = "a key that AWS owns, free of charge";

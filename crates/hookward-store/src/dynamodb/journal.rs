@@ -62,11 +62,13 @@ impl Shared {
 
     /// Writes journal items, one after the other, as long as the store is open.
     pub(super) async fn keep_journal(self: Arc<Self>) {
+        let mut last = None;
         loop {
             self.journal_wanted.notified().await;
             loop {
-                self.wait_for_company().await;
+                self.wait_for_company(last).await;
                 let Some((item, tellers)) = self.next_journal_item() else { break };
+                last = Some(self.options.clock.elapsed());
                 let written = self
                     .table
                     .put(item.encode(), Guard::always(), For::all(Purpose::Journal))
@@ -81,15 +83,18 @@ impl Shared {
         }
     }
 
-    /// While others are on their way, an item waits a little for them.
-    async fn wait_for_company(&self) {
+    /// Where events come close together, an item waits a little for the next ones. `last`: when the one before was written.
+    async fn wait_for_company(&self, last: Option<Duration>) {
+        let delay = self.options.journal_delay;
         let (waiting, on_their_way) = {
             let book = self.book();
             (book.journal.len(), book.in_flight.len())
         };
-        if (1..FULL).contains(&waiting) && on_their_way > 1 {
+        let since = last.map(|last| self.options.clock.elapsed().saturating_sub(last));
+        let is_close = on_their_way > 1 || since.is_some_and(|since| since < delay);
+        if (1..FULL).contains(&waiting) && is_close {
             tokio::select! {
-                () = tokio::time::sleep(self.options.journal_delay) => {}
+                () = tokio::time::sleep(delay) => {}
                 () = self.journal_wanted.notified() => {}
             }
         }

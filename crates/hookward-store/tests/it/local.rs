@@ -114,7 +114,12 @@ impl Clock for HandClock {
 /// Options for a table whose leases end by a test's hand.
 pub(crate) fn options(table: &str, clock: &Arc<HandClock>) -> Options {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    Options { patience: patient(), clock, ..Options::new(table) }
+    Options {
+        patience: patient(),
+        journal_delay: Duration::from_millis(1),
+        clock,
+        ..Options::new(table)
+    }
 }
 
 /// A node on a table. A machine that stands still for a while is no fault of the store.

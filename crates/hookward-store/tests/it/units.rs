@@ -110,6 +110,28 @@ async fn a_small_event_under_load_costs_little_more_than_one_unit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_waits_for_others_where_they_come_close_together_and_alone_for_nobody() {
+    const DELAY: Duration = Duration::from_mins(1);
+    let clock = Arc::new(HandClock::default());
+    let table = local::table().await;
+    let options = Options { journal_delay: DELAY, ..local::options(&table, &clock) };
+    let node = Arc::new(local::node(local::address(), options, NOON).await);
+    append(&node, 0..1, 100, 1).await;
+    clock.advance(DELAY);
+    // A busy node says that it is there.
+    node.tend().await.unwrap();
+    append(&node, 1..2, 100, 1).await;
+    assert_eq!(used(&node)["journal"].0, 2.0, "one item for each");
+    let third = node.append(event(2, 100), Claim::Queue);
+    let waited = tokio::time::timeout(Duration::from_millis(300), third).await;
+    assert!(waited.is_err(), "{waited:?}");
+    // With these the item is full.
+    append(&node, 3..42, 100, 39).await;
+    assert_eq!(used(&node)["journal"].0, 3.0, "one item for forty");
+    assert_eq!(deliver_all(&node).await, 42);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_duplicate_that_is_remembered_costs_nothing() {
     let node = node(|options| options).await;
     append(&node, 0..1, 3_000, 1).await;

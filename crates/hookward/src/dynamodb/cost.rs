@@ -1,6 +1,9 @@
 //! `hookward dynamodb cost`: what a month costs, with its arithmetic.
 
+use std::time::Duration;
+
 use clap::Args;
+use hookward_core::limits;
 
 use crate::table;
 
@@ -31,6 +34,9 @@ pub(crate) struct Cost {
     /// Events that share an item of the journal, when you measured it; otherwise worked out from the rate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     journal_batch: Option<u64>,
+    /// `journal_delay` of the configuration, in milliseconds
+    #[arg(long, default_value_t = milliseconds(limits::JOURNAL_DELAY_DEFAULT), value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=500))]
+    journal_delay: u64,
     /// Of all events: how many are sent again after they were accepted, in percent
     #[arg(long, default_value_t = 1.0, value_name = "PERCENT", value_parser = percent)]
     duplicates: f64,
@@ -79,6 +85,7 @@ impl Cost {
             dead_percent: self.dead,
             nodes: self.nodes,
             journal_batch: self.journal_batch,
+            journal_delay: Duration::from_millis(self.journal_delay),
             keep_days: self.keep_days,
             each: self.each,
         };
@@ -195,6 +202,10 @@ fn priced(prices: &Prices) -> String {
 /// Dollars and cents; more digits where there would be none.
 fn dollars(usd: f64) -> String {
     if usd > 0.0 && usd < 0.005 { "< 0.01".to_owned() } else { format!("{usd:.2}") }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -32,6 +32,8 @@ pub(crate) struct Traffic {
     pub nodes: u64,
     /// How many events share an item of the journal, when it was measured.
     pub journal_batch: Option<u64>,
+    /// Otherwise: how long an item waits for more events.
+    pub journal_delay: Duration,
     /// How long an event stays in the table.
     pub keep_days: u64,
     /// `completion = "each"`.
@@ -43,9 +45,6 @@ const CHECKPOINT_SECS: u64 = 1;
 
 /// A node says that it is there, and looks at the others, every so many seconds.
 const HEARTBEAT_SECS: u64 = limits::NODE_LEASE_DEFAULT.as_secs() / size::BEATS_A_LEASE;
-
-/// How long an item of the journal waits for more events.
-const JOURNAL_WINDOW: Duration = limits::JOURNAL_DELAY_DEFAULT;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -179,13 +178,13 @@ fn journal_batch(traffic: &Traffic) -> (f64, String) {
         return (number(given), format!("{given} events share an item, as given"));
     }
     let rate = number(traffic.events_per_day) / number(SECONDS_PER_DAY) / number(traffic.nodes);
-    let within = rate * JOURNAL_WINDOW.as_secs_f64();
+    let within = rate * traffic.journal_delay.as_secs_f64();
     let batch = within.clamp(1.0, number(size::JOURNAL_EVENTS_FULL));
     let said = format!(
         "{} events share an item: {}/s on each node, evenly over the day, in {} ms; at least 1",
         shown(batch),
         shown(rate),
-        JOURNAL_WINDOW.as_millis()
+        traffic.journal_delay.as_millis()
     );
     (batch, said)
 }
@@ -394,6 +393,7 @@ mod tests {
             dead_percent: 0.0,
             nodes: 1,
             journal_batch: Some(20),
+            journal_delay: limits::JOURNAL_DELAY_DEFAULT,
             keep_days: 30,
             each: false,
         }
@@ -433,6 +433,12 @@ mod tests {
         close(Estimate::of(&quiet, &Prices::US_EAST_1).journal_batch, 1.0);
         let busy = Traffic { events_per_day: 86_400 * 2_000, ..quiet };
         close(Estimate::of(&busy, &Prices::US_EAST_1).journal_batch, 20.0);
+        let patient = Traffic {
+            events_per_day: 86_400 * 6,
+            journal_delay: Duration::from_millis(500),
+            ..quiet
+        };
+        close(Estimate::of(&patient, &Prices::US_EAST_1).journal_batch, 3.0);
         let flood = Traffic { events_per_day: 86_400 * 1_000_000, ..quiet };
         let most = Estimate::of(&flood, &Prices::US_EAST_1).journal_batch;
         close(most, number(size::JOURNAL_EVENTS_FULL));
