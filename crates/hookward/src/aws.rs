@@ -1,4 +1,4 @@
-//! A DynamoDB store, as the configuration and the environment say where and as whom.
+//! Where and as whom DynamoDB is spoken to: what the configuration says, and the environment where it says nothing.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -21,8 +21,8 @@ pub(crate) async fn open(
     write_budgets: Arc<WriteBudgets>,
 ) -> Result<DynamoDb, Failure> {
     let options = Options { write_budgets, ..options(config, serving) };
-    let connection = connection(config, options.in_flight_max).await?;
-    let client = dynamodb::client(connection, &options);
+    let access = Access::of(config, options.in_flight_max).await?;
+    let client = dynamodb::client(access.connection, &options);
     DynamoDb::open(client, options, SystemClock::start().now()).await.map_err(|error| {
         let wrong = format!("cannot open the store in the DynamoDB table {}", config.table);
         match error {
@@ -49,29 +49,57 @@ fn options(config: &config::DynamoDb, serving: bool) -> Options {
     }
 }
 
-/// Region, endpoint and credentials: what the file says, and otherwise what the AWS SDK finds in the environment.
-pub(crate) async fn connection(
-    config: &config::DynamoDb,
-    connections: usize,
-) -> Result<Builder, Failure> {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(dynamodb::http_client(connections));
-    if let Some(region) = &config.region {
-        loader = loader.region(Region::new(region.clone()));
+/// The way to DynamoDB.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// Region, endpoint, credentials and HTTP client.
+    pub connection: Builder,
+    /// Where DynamoDB is spoken.
+    pub endpoint: String,
+}
+
+impl Access {
+    pub(crate) async fn of(config: &config::DynamoDb, connections: usize) -> Result<Self, Failure> {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(dynamodb::http_client(connections));
+        if let Some(region) = &config.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let shared = loader.load().await;
+        let Some(region) = shared.region() else {
+            return Err(Failure::config(
+                "no AWS region: write `region` into [store], or set AWS_REGION",
+            ));
+        };
+        let mut connection = Builder::from(&shared);
+        let endpoint = if let Some(endpoint) = &config.endpoint {
+            connection = connection.endpoint_url(endpoint.to_string());
+            endpoint.to_string()
+        } else {
+            ENDPOINT_VARIABLES.into_iter().try_for_each(encrypted)?;
+            let environment = ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
+            environment.unwrap_or_else(|| amazons_own(region.as_ref()))
+        };
+        Ok(Self { connection, endpoint })
     }
-    let shared = loader.load().await;
-    if shared.region().is_none() {
-        return Err(Failure::config(
-            "no AWS region: write `region` into [store], or set AWS_REGION",
-        ));
-    }
-    let mut connection = Builder::from(&shared);
-    if let Some(endpoint) = &config.endpoint {
-        connection = connection.endpoint_url(endpoint.to_string());
-    } else {
-        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().try_for_each(encrypted)?;
-    }
-    Ok(connection)
+}
+
+/// Where the environment says where DynamoDB is spoken. The first one that is set counts.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+
+/// The endpoint that Amazon has in a region.
+fn amazons_own(region: &str) -> String {
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://dynamodb.{region}.amazonaws.com{suffix}")
+}
+
+/// Whether this is an endpoint of Amazon itself, and not of something that speaks its language.
+pub(crate) fn is_amazon(endpoint: &str) -> bool {
+    let endpoint: Option<Uri> = endpoint.parse().ok();
+    let host = endpoint.as_ref().and_then(Uri::host).unwrap_or_default();
+    ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().any(|amazon| {
+        host.strip_suffix(amazon).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
 }
 
 /// What the file may not say, the environment may not say either: see `endpoint` in the configuration.
@@ -97,6 +125,20 @@ fn is_plain_to_another_machine(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amazon_is_known_by_its_names() {
+        let check = |endpoint: &str, expected| {
+            assert_eq!(is_amazon(endpoint), expected, "{endpoint}");
+        };
+        check(&amazons_own("eu-central-1"), true);
+        check(&amazons_own("cn-north-1"), true);
+        check("https://123456789012.ddb.eu-central-1.amazonaws.com", true);
+        check("https://dynamodb.eu-central-1.api.aws", true);
+        check("http://127.0.0.1:8000", false);
+        check("https://amazonaws.com.example.org", false);
+        check("https://notamazonaws.com", false);
+    }
 
     #[test]
     fn only_this_machine_is_spoken_to_in_the_clear() {

@@ -9,7 +9,10 @@ use aws_sdk_dynamodb::{
 };
 use hookward_core::config::DynamoDb;
 
-use crate::{aws, failure::Failure, secrets};
+use crate::{
+    aws::{self, Access},
+    failure::Failure,
+};
 
 /// A call may take so long with all its tries: a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,7 +23,7 @@ const ATTEMPT: Duration = Duration::from_secs(6);
 /// A person does one thing at a time.
 const CONNECTIONS: usize = 4;
 
-/// DynamoDB, as the configuration and the environment say where and as whom.
+/// A table, and a client that waits as a person does.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub client: Client,
@@ -31,38 +34,23 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(store: &DynamoDb) -> Result<Self, Failure> {
-        let config = aws::connection(store, CONNECTIONS).await?;
+        let Access { connection, endpoint } = Access::of(store, CONNECTIONS).await?;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT)
             .operation_timeout(PATIENCE)
             .build();
-        let config = config
+        let config = connection
             .behavior_version(BehaviorVersion::v2026_01_12())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts)
             .build();
-        let written = store.endpoint.as_ref().map(ToString::to_string);
-        let environment = || secrets::variable("AWS_ENDPOINT_URL_DYNAMODB");
-        let for_all = || secrets::variable("AWS_ENDPOINT_URL");
-        let amazon = config.region().map(|region| amazons_own(region.as_ref()));
-        let endpoint = written.or_else(environment).or_else(for_all).or(amazon).unwrap_or_default();
         Ok(Self { client: Client::from_conf(config), table: store.table.clone(), endpoint })
     }
 
     /// Whether this is Amazon itself, and not something that speaks its language.
     pub(crate) fn is_amazon(&self) -> bool {
-        let endpoint: Option<http::Uri> = self.endpoint.parse().ok();
-        let host = endpoint.as_ref().and_then(http::Uri::host).unwrap_or_default();
-        ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().any(|amazon| {
-            host.strip_suffix(amazon).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+        aws::is_amazon(&self.endpoint)
     }
-}
-
-/// The endpoint that Amazon has in a region.
-fn amazons_own(region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://dynamodb.{region}.amazonaws.com{suffix}")
 }
 
 /// Why a call did nothing.
@@ -138,32 +126,5 @@ impl fmt::Display for Refusal {
             Self::Condition => f.write_str("the condition was not true"),
             Self::Failed(said) => f.write_str(said),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn amazon_is_known_by_its_names() {
-        let check = |endpoint: &str, expected| {
-            let config = aws_sdk_dynamodb::Config::builder()
-                .behavior_version(BehaviorVersion::v2026_01_12())
-                .build();
-            let connection = Connection {
-                client: Client::from_conf(config),
-                table: String::new(),
-                endpoint: endpoint.to_owned(),
-            };
-            assert_eq!(connection.is_amazon(), expected, "{endpoint}");
-        };
-        check(&amazons_own("eu-central-1"), true);
-        check(&amazons_own("cn-north-1"), true);
-        check("https://123456789012.ddb.eu-central-1.amazonaws.com", true);
-        check("https://dynamodb.eu-central-1.api.aws", true);
-        check("http://127.0.0.1:8000", false);
-        check("https://amazonaws.com.example.org", false);
-        check("https://notamazonaws.com", false);
     }
 }
