@@ -22,6 +22,7 @@ use hookward_store::{
 use tokio::sync::Notify;
 
 pub(crate) use crate::engine::address;
+use crate::policy::Guardian;
 
 static TABLES: AtomicU64 = AtomicU64::new(0);
 
@@ -122,9 +123,15 @@ pub(crate) fn options(table: &str, clock: &Arc<HandClock>) -> Options {
     }
 }
 
-/// A node on a table. A machine that stands still for a while is no fault of the store.
+/// A node on a table, which may do what the policy of a gateway lets.
 pub(crate) async fn node(endpoint: SocketAddr, options: Options, now: Timestamp) -> DynamoDb {
-    let client = dynamodb::client(connection(endpoint), &options);
+    let connection = connection(endpoint).interceptor(Guardian::of_a_gateway());
+    node_over(connection, options, now).await
+}
+
+/// A node on a table. A machine that stands still for a while is no fault of the store.
+pub(crate) async fn node_over(connection: Builder, options: Options, now: Timestamp) -> DynamoDb {
+    let client = dynamodb::client(connection, &options);
     for _ in 0..5 {
         match DynamoDb::open(client.clone(), options.clone(), now).await {
             Ok(node) => return node,

@@ -28,6 +28,8 @@ mod model;
 #[cfg(test)]
 mod planted;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod power;
 #[cfg(test)]
 mod proxy;

@@ -18,6 +18,7 @@ use hookward_store::{
 
 use crate::{
     local::{self, HandClock},
+    policy::{Guardian, Recorder},
     sim::SimDisk,
 };
 
@@ -117,11 +118,23 @@ pub(crate) struct DynamoDbSubject {
     table: Mutex<String>,
     completion: Completion,
     cache_bytes_max: usize,
+    recorder: Recorder,
 }
 
 impl DynamoDbSubject {
     pub(crate) fn new(completion: Completion, cache_bytes_max: usize) -> Self {
-        Self { clock: Arc::default(), table: Mutex::default(), completion, cache_bytes_max }
+        Self {
+            clock: Arc::default(),
+            table: Mutex::default(),
+            completion,
+            cache_bytes_max,
+            recorder: Recorder::default(),
+        }
+    }
+
+    /// The same, and what it calls is written down.
+    pub(crate) fn recorded(self, recorder: &Recorder) -> Self {
+        Self { recorder: recorder.clone(), ..self }
     }
 
     async fn node(&self) -> DynamoDb {
@@ -131,7 +144,10 @@ impl DynamoDbSubject {
             cache_bytes_max: self.cache_bytes_max,
             ..local::options(&table, &self.clock)
         };
-        local::node(local::address(), options, Timestamp::from_secs(1_700_000_000)).await
+        let connection = local::connection(local::address())
+            .interceptor(Guardian::of_a_gateway())
+            .interceptor(self.recorder.clone());
+        local::node_over(connection, options, Timestamp::from_secs(1_700_000_000)).await
     }
 }
 
