@@ -121,13 +121,13 @@ async fn an_event_waits_for_others_where_they_come_close_together_and_alone_for_
     // A busy node says that it is there.
     node.tend().await.unwrap();
     append(&node, 1..2, 100, 1).await;
-    assert_eq!(used(&node)["journal"].0, 2.0, "one item for each");
+    assert_eq!(used(&node)["journal"], (2.0, 0.0), "one item for each");
     let third = node.append(event(2, 100), Claim::Queue);
     let waited = tokio::time::timeout(Duration::from_millis(300), third).await;
     assert!(waited.is_err(), "{waited:?}");
     // With these the item is full.
     append(&node, 3..42, 100, 39).await;
-    assert_eq!(used(&node)["journal"].0, 3.0, "one item for forty");
+    assert_eq!(used(&node)["journal"], (3.0, 0.0), "one item for forty");
     assert_eq!(deliver_all(&node).await, 42);
 }
 
