@@ -169,7 +169,8 @@ fn rust_files(directory: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// The files of the modules that a file declares, and of theirs. Modules in braces are not followed: they have no files here.
+/// The files of the modules that a file declares, and of theirs. Modules in braces are not followed: they have no
+/// files here. Nor are those at a path of their own: they are shared with the crate that they lie in.
 fn follow(file: &Path, reached: &mut BTreeSet<PathBuf>) {
     reached.insert(file.to_owned());
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap();
@@ -177,13 +178,21 @@ fn follow(file: &Path, reached: &mut BTreeSet<PathBuf>) {
     let below =
         if matches!(stem, "lib" | "main" | "mod") { beside.to_owned() } else { beside.join(stem) };
     let text = fs::read_to_string(file).unwrap();
+    let mut elsewhere = None;
     for line in text.lines() {
         let line = line.trim();
+        let path = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]"));
+        elsewhere = path.or(elsewhere);
         let Some(declared) = line.strip_suffix(';') else { continue };
         let mut words = declared.split(' ').skip_while(|word| word.starts_with("pub"));
         let (Some("mod"), Some(module), None) = (words.next(), words.next(), words.next()) else {
             continue;
         };
+        if let Some(path) = elsewhere.take() {
+            let shared = beside.join(path);
+            assert!(shared.exists(), "{}: {} is not there", file.display(), shared.display());
+            continue;
+        }
         let module = [below.join(format!("{module}.rs")), below.join(module).join("mod.rs")];
         let module = module.iter().find(|path| path.exists());
         follow(module.unwrap_or_else(|| panic!("{}: {line} has no file", file.display())), reached);
