@@ -22,6 +22,22 @@ pub(crate) async fn open(
 ) -> Result<DynamoDb, Failure> {
     let options = Options { write_budgets, ..options(config, serving) };
     let access = Access::of(config, options.in_flight_max).await?;
+    enter(access, config, options).await
+}
+
+/// Opens the store as a node that serves, over a way that is found already.
+pub(crate) async fn open_over(
+    access: Access,
+    config: &config::DynamoDb,
+) -> Result<DynamoDb, Failure> {
+    enter(access, config, options(config, true)).await
+}
+
+async fn enter(
+    access: Access,
+    config: &config::DynamoDb,
+    options: Options,
+) -> Result<DynamoDb, Failure> {
     let client = dynamodb::client(access.connection, &options);
     DynamoDb::open(client, options, SystemClock::start().now()).await.map_err(|error| {
         let wrong = format!("cannot open the store in the DynamoDB table {}", config.table);
@@ -85,7 +101,7 @@ impl Access {
 }
 
 /// Where the environment says where DynamoDB is spoken. The first one that is set counts.
-const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+pub(crate) const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 
 /// The endpoint that Amazon has in a region.
 fn amazons_own(region: &str) -> String {
@@ -115,11 +131,14 @@ fn encrypted(variable: &str) -> Result<(), Failure> {
 
 fn is_plain_to_another_machine(url: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
+    url.scheme_str() == Some("http") && !is_here(&url)
+}
+
+/// Whether this machine is meant.
+pub(crate) fn is_here(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let is_here = literal == "localhost"
-        || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    url.scheme_str() == Some("http") && !is_here
+    literal == "localhost" || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

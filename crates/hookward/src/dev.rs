@@ -1,40 +1,56 @@
 //! `hookward dev`: a gateway, a sample application and a first round of good and abusive webhooks.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hookward_core::{
     config::{Config, Diagnostic, Dialect, LogConfig, LogFormat},
     secret::{Secret, Validity},
 };
 use hookward_server::{Gateway, Server, SystemClock};
+use hookward_store::Store;
 
 use crate::{
     failure::Failure,
     logging, sample,
-    serve::{self, runtime},
+    serve::runtime,
     settings::{self, Followed},
     signals::Signals,
 };
 
 mod application;
+mod home;
 mod round;
 
 use application::Application;
+use home::Home;
 
-/// Try it: starts a gateway on the embedded store in a temporary folder, with generated secrets, and a sample
-/// application behind it; sends a round of good and abusive webhooks; then stays up.
+/// Try it: starts a gateway on a store of its own, with generated secrets, and a sample application behind it; sends
+/// a round of good and abusive webhooks; then stays up.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     /// Where to take webhooks; a free port when this one is taken
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where to keep events
+    #[arg(long, value_enum, default_value_t = Kind::Embedded)]
+    store: Kind,
     /// Show the round and end; fails when an answer is not as it should be
     #[arg(long)]
     once: bool,
     /// Log in detail
     #[arg(short, long)]
     verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// In a temporary folder
+    Embedded,
+    /// In a new table of a DynamoDB on this machine, such as DynamoDB Local, at `AWS_ENDPOINT_URL_DYNAMODB`. It is deleted at
+    /// the end, and what the round cost is shown
+    #[value(name = "dynamodb")]
+    DynamoDb,
 }
 
 /// The secrets of this run.
@@ -68,35 +84,55 @@ impl Dev {
         logging::start(&LogConfig { format: LogFormat::Human, level: level.to_owned() })?;
         let folder = tempfile::tempdir()
             .map_err(|error| Failure::of("cannot make a temporary folder", &error))?;
-        runtime()?.block_on(self.show(folder.path()))
+        let store = match self.store {
+            Kind::Embedded => home::in_folder(folder.path()),
+            Kind::DynamoDb => home::in_table()?,
+        };
+        runtime()?.block_on(self.try_it(&store))
     }
 
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
-    async fn show(&self, folder: &Path) -> Result<(), Failure> {
-        let mut signals =
+    async fn try_it(&self, store: &str) -> Result<(), Failure> {
+        // From here on a Ctrl-C leaves nothing behind.
+        let signals =
             Signals::listen().map_err(|error| Failure::of("cannot listen to signals", &error))?;
         let secrets = Secrets::generate();
         let delivery = Secret::new(secrets.delivery.clone());
         let application = Application::start(vec![(delivery, Validity::default())]).await?;
-        let server = match self.start(folder, &secrets, &application).await {
+        let config = self.config(store, &secrets, &application)?;
+        let home = Home::of(&config).await?;
+        let shown = self.show(&home, &config, &secrets, &application, signals).await;
+        let cleared = home.clear_away().await;
+        shown.and(cleared)
+    }
+
+    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
+    async fn show(
+        &self,
+        home: &Home<'_>,
+        config: &Config,
+        secrets: &Secrets,
+        application: &Application,
+        mut signals: Signals,
+    ) -> Result<(), Failure> {
+        let store = home.open().await?;
+        let server = match start(config, Arc::clone(&store)) {
             Err(_) if self.listen.port() != 0 => {
-                let any = Self { listen: (self.listen.ip(), 0).into(), ..*self };
-                any.start(folder, &secrets, &application).await?
+                let mut config = config.clone();
+                config.server.listen.set_port(0);
+                start(&config, store)?
             }
             started => started?,
         };
-        println!(
-            "gateway      http://{}  (embedded store in a temporary folder)",
-            server.address()
-        );
+        println!("gateway      http://{}  ({home})", server.address());
         println!(
             "application  http://{}  (verifies the gateway's signature, counts what it gets)\n",
             application.address()
         );
 
-        let as_expected = round::show(&server, &application, &secrets).await?;
+        let as_expected = round::show(&server, application, secrets).await?;
+        home.show_cost(&server.gateway().store.usage());
         if !self.once {
-            Self::explain(&server, &secrets);
+            Self::explain(&server, secrets);
             signals.stop(|| {}).await;
             println!();
         }
@@ -111,12 +147,12 @@ impl Dev {
         }
     }
 
-    async fn start(
+    fn config(
         &self,
-        folder: &Path,
+        store: &str,
         secrets: &Secrets,
         application: &Application,
-    ) -> Result<Server, Failure> {
+    ) -> Result<Config, Failure> {
         let text = format!(
             r#"
 [server]
@@ -125,8 +161,7 @@ listen = "{listen}"
 listen = "127.0.0.1:0"
 token = "{admin}"
 [store]
-kind = "embedded"
-path = "{store}"
+{store}
 [sources.orders]
 provider = "standard-webhooks"
 secret = "{orders}"
@@ -143,7 +178,6 @@ secret = "{delivery}"
 "#,
             listen = self.listen,
             admin = secrets.admin,
-            store = folder.join("store").display(),
             orders = secrets.orders,
             plain = secrets.plain,
             application = application.address(),
@@ -151,22 +185,8 @@ secret = "{delivery}"
         );
         let mut no_files = |path: &Path| Err(format!("{} is not there", path.display()));
         let parsed = Config::parse(&text, Dialect::Dev, &mut no_files);
-        let listed = |mistakes: Vec<Diagnostic>| {
-            let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-            Failure::config(mistakes.join("\n"))
-        };
-        let (config, _) = parsed.map_err(listed)?;
-        let Followed { routes, token } = settings::follow(&config).map_err(listed)?;
-        let gateway = Gateway::new(
-            serve::open_store(&config, true, std::sync::Arc::default()).await?,
-            SystemClock::start(),
-            config.limits.clone(),
-            config.server.trusted_proxies.clone(),
-            routes,
-        );
-        let admin = config.admin.as_ref().zip(token).map(|(admin, token)| (admin.listen, token));
-        Server::start(gateway, &config.server, admin)
-            .map_err(|error| Failure::of("cannot start", &error))
+        let (config, _) = parsed.map_err(|mistakes| listed(&mistakes))?;
+        Ok(config)
     }
 
     #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
@@ -195,6 +215,26 @@ secret = "{delivery}"
             "Then write a configuration of your own: `hookward check --example > hookward.toml`."
         );
     }
+}
+
+fn listed(mistakes: &[Diagnostic]) -> Failure {
+    let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    Failure::config(mistakes.join("\n"))
+}
+
+fn start(config: &Config, store: Arc<dyn Store>) -> Result<Server, Failure> {
+    let Followed { routes, token } =
+        settings::follow(config).map_err(|mistakes| listed(&mistakes))?;
+    let gateway = Gateway::new(
+        store,
+        SystemClock::start(),
+        config.limits.clone(),
+        config.server.trusted_proxies.clone(),
+        routes,
+    );
+    let admin = config.admin.as_ref().zip(token).map(|(admin, token)| (admin.listen, token));
+    Server::start(gateway, &config.server, admin)
+        .map_err(|error| Failure::of("cannot start", &error))
 }
 
 /// A source of this run, to sign with.

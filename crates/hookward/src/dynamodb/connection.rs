@@ -34,7 +34,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(store: &DynamoDb) -> Result<Self, Failure> {
-        let Access { connection, endpoint } = Access::of(store, CONNECTIONS).await?;
+        Ok(Self::over(Access::of(store, CONNECTIONS).await?, store))
+    }
+
+    /// Over a way that is found already.
+    pub(crate) fn over(access: Access, store: &DynamoDb) -> Self {
+        let Access { connection, endpoint } = access;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT)
             .operation_timeout(PATIENCE)
@@ -44,7 +49,7 @@ impl Connection {
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts)
             .build();
-        Ok(Self { client: Client::from_conf(config), table: store.table.clone(), endpoint })
+        Self { client: Client::from_conf(config), table: store.table.clone(), endpoint }
     }
 
     /// Whether this is Amazon itself, and not something that speaks its language.

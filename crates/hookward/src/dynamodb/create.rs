@@ -129,6 +129,15 @@ impl std::fmt::Display for Step {
     }
 }
 
+/// Creates a table on something that speaks DynamoDB's language and may have less than Amazon.
+pub(crate) async fn table(connection: Connection, wanted: &DynamoDb) -> Result<(), Failure> {
+    let (steps, _) = Setting { connection, wanted, alternator: false }.up().await?;
+    match steps.iter().find(|step| step.done == Done::Failed) {
+        Some(step) => Err(Failure::new(format!("cannot set up table {}: {step}", wanted.table))),
+        None => Ok(()),
+    }
+}
+
 struct Setting<'w> {
     connection: Connection,
     wanted: &'w DynamoDb,

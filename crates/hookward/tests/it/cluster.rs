@@ -1,4 +1,5 @@
-//! Several gateways on one table of DynamoDB Local: some are killed, one is stopped, one loses its way to the table.
+//! Several gateways on one table of DynamoDB Local: some are killed, one is stopped, one stands still, and one loses its
+//! way to the table.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,6 +12,8 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+use rustix::process::Signal;
 
 use crate::{
     application::{Application, Delivery},
@@ -336,6 +339,12 @@ impl Ended {
             deliveries.windows(2).map(|pair| (&pair[0].1, pair[1].0, &pair[1].1))
         })
     }
+
+    /// Whether the node that delivered could not tell.
+    fn is_unsettled(&self, delivery: &Delivery) -> bool {
+        let key = delivery.header("hookward-event-key").to_owned();
+        self.known.unsettled.contains(&(life_of(delivery), key))
+    }
 }
 
 #[test]
@@ -372,13 +381,12 @@ fn three_nodes_lose_nothing_while_they_are_killed_under_load() {
     let (mut after_kill, mut after_lapse, mut after_failure) = (0, 0, 0);
     for (first, place, second) in ended.doubles() {
         let life = life_of(first);
-        let key = first.header("hookward-event-key").to_owned();
         // Its checkpoint did not tell any more what it had delivered.
         if cluster.killed.get(&life).is_some_and(|killed| place >= *killed) {
             after_kill += 1;
         } else if ended.known.lapsed.contains(&life) {
             after_lapse += 1;
-        } else if ended.known.unsettled.contains(&(life, key)) {
+        } else if ended.is_unsettled(first) {
             after_failure += 1;
         } else {
             panic!(
@@ -414,6 +422,25 @@ fn a_node_that_is_stopped_leaves_nothing_undone_and_nothing_done_twice() {
     if ended.known.lapsed.is_empty() && ended.known.unsettled.is_empty() {
         let doubles: Vec<_> = ended.doubles().collect();
         assert!(doubles.is_empty(), "{doubles:#?}");
+    }
+}
+
+#[test]
+fn a_node_that_stood_still_too_long_speaks_for_nothing_that_others_took() {
+    let mut dice = fastrand::Rng::with_seed(2);
+    let mut cluster = Cluster::start(2);
+    cluster.is_sent_to(4, &mut dice);
+    cluster.shared.goes_on_for(60);
+    let (life, gateway) = cluster.nodes[0].as_ref().unwrap();
+    gateway.signal(Signal::STOP);
+    cluster.shared.until("it is taken over", TAKEOVER, |known| !known.taken_over.is_empty());
+    gateway.signal(Signal::CONT);
+    cluster.shared.until("it begins again", TAKEOVER, |known| known.lapsed.contains(life));
+    cluster.shared.goes_on_for(60);
+    let ended = cluster.comes_to_rest();
+    for (first, _, second) in ended.doubles() {
+        let has_lapsed = ended.known.lapsed.contains(&life_of(first));
+        assert!(has_lapsed || ended.is_unsettled(first), "{first:?} {second:?}");
     }
 }
 

@@ -2,7 +2,10 @@
 
 use hookward_core::provider::PROVIDERS;
 
-use crate::program::Place;
+use crate::{
+    engine,
+    program::{Place, Ran, ask, ran},
+};
 
 #[test]
 fn the_known_providers_are_listed_and_shown() {
@@ -62,16 +65,89 @@ fn every_command_explains_itself() {
     assert!(place.run(&["--version"]).well().starts_with("hookward 0."));
 }
 
-#[test]
-fn the_first_round_goes_as_it_should() {
-    let place = Place::new();
-    let said = place.run(&["dev", "--once", "--listen", "127.0.0.1:0"]).well();
+fn assert_all_as_expected(said: &str) {
     for row in ["a good webhook", "replay", "forgery", "stale", "malformed", "burst"] {
         let line = said.lines().find(|line| line.contains(row));
         assert!(line.is_some_and(|line| line.contains(" ok ")), "{row}: {said}");
     }
     assert!(!said.contains(" ! "), "{said}");
+}
+
+#[test]
+fn the_first_round_goes_as_it_should() {
+    let place = Place::new();
+    let said = place.run(&["dev", "--once", "--listen", "127.0.0.1:0"]).well();
+    assert_all_as_expected(&said);
     // Its folder is gone with it.
     let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().flatten().collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+/// `dev` on DynamoDB, with nothing of AWS in the environment but this.
+fn dev_on_dynamodb(place: &Place, environment: &[(&str, &str)]) -> Ran {
+    let arguments = ["dev", "--store", "dynamodb", "--once", "--listen", "127.0.0.1:0"];
+    let mut command = place.command(&arguments);
+    command.envs(environment.iter().copied()).env("AWS_EC2_METADATA_DISABLED", "true");
+    ran(command)
+}
+
+#[test]
+fn the_first_round_goes_as_it_should_on_dynamodb_and_tells_its_cost() {
+    let place = Place::new();
+    let endpoint = format!("http://{}", engine::address());
+    let endpoint = ("AWS_ENDPOINT_URL_DYNAMODB", &*endpoint);
+    for also in [
+        &[][..],
+        // What the SDK is told to ignore is no reason to go to AWS.
+        &[
+            ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "somebody"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ][..],
+    ] {
+        let said = dev_on_dynamodb(&place, &[&[endpoint], also].concat()).well();
+        assert_all_as_expected(&said);
+        let units = |what: &str| -> Vec<f64> {
+            let line = said.lines().find(|line| line.contains(&format!("│ {what} "))).unwrap();
+            line.split(['│', '┆']).filter_map(|it| it.trim().parse().ok()).collect()
+        };
+        // One kilobyte each: the good one, the malformed one, and ten or more of the burst.
+        assert!(units("accepted")[0] >= 12.0, "{said}");
+        assert_eq!(units("duplicate"), [0.0, 0.0], "{said}");
+        assert_eq!(units("dead")[0].to_string(), "1", "{said}");
+        assert!(units("in all")[0] > units("accepted")[0], "{said}");
+    }
+    // Its table is gone with it.
+    let list = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\
+                content-type: application/x-amz-json-1.0\r\nx-amz-target: DynamoDB_20120810.ListTables\r\n\
+                authorization: AWS4-HMAC-SHA256 Credential=hookward/20260101/eu-central-1/dynamodb/aws4_request, \
+                SignedHeaders=host, Signature=none\r\n\r\n{}";
+    let tables = ask(engine::address(), list).unwrap();
+    assert!(tables.contains("\"TableNames\"") && !tables.contains("hookward-dev-"), "{tables}");
+}
+
+#[test]
+fn dev_makes_no_table_elsewhere() {
+    let place = Place::new();
+    let check = |environment: &[(&str, &str)], code: i32, said: &[&str]| {
+        dev_on_dynamodb(&place, environment).badly(code, said);
+    };
+    check(&[], 78, &["set AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000", "docs/dynamodb.md"]);
+    for elsewhere in [
+        "https://dynamodb.eu-central-1.amazonaws.com",
+        "http://10.0.0.1:8000",
+        "https://localhost.example.org",
+        "localhost:8000",
+    ] {
+        let said = [elsewhere, "only at a loopback address"];
+        check(&[("AWS_ENDPOINT_URL_DYNAMODB", elsewhere)], 78, &said);
+        check(&[("AWS_ENDPOINT_URL", elsewhere)], 78, &said);
+        // The nearer one counts.
+        let both =
+            [("AWS_ENDPOINT_URL_DYNAMODB", elsewhere), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
+        check(&both, 78, &said);
+    }
+    let nobody = [("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
+    check(&nobody, 1, &["cannot look at table hookward-dev-", "http://127.0.0.1:1/"]);
 }
