@@ -25,6 +25,8 @@ pub struct Options {
     pub cache_bytes_max: usize,
     /// Keys remembered so that their duplicates cost nothing. 100,000.
     pub recent_max: usize,
+    /// How often a newer dictionary of a source is looked for. 5 min.
+    pub dictionary_refresh: Duration,
     /// Whether it finishes the work of nodes that are gone. `true`; a tool that only looks and decides does not.
     pub takes_over: bool,
     /// How long calls to DynamoDB may take.
@@ -63,6 +65,7 @@ impl Options {
             in_flight_max: 1_024,
             cache_bytes_max: 64 * 1024 * 1024,
             recent_max: 100_000,
+            dictionary_refresh: hookward_core::limits::DICTIONARY_REFRESH,
             takes_over: true,
             patience: Patience::default(),
             clock: Arc::new(BootClock),

@@ -1,11 +1,9 @@
-//! Amazon's own DynamoDB Local, started once for all tests and ended with them.
+//! Nodes and tables on DynamoDB Local.
 
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    net::SocketAddr,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -23,66 +21,9 @@ use hookward_store::{
 };
 use tokio::sync::Notify;
 
-/// The running engine. It ends when its standard input does, so also when this process is killed.
-struct Engine {
-    address: SocketAddr,
-    _process: Child,
-}
+pub(crate) use crate::engine::address;
 
-static ENGINE: OnceLock<Engine> = OnceLock::new();
 static TABLES: AtomicU64 = AtomicU64::new(0);
-
-/// Where DynamoDB Local listens.
-pub(crate) fn address() -> SocketAddr {
-    ENGINE.get_or_init(start).address
-}
-
-fn folder() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    root.join(".cache/dynamodb-local/node_modules/amplify-dynamodb-simulator/emulator")
-}
-
-fn start() -> Engine {
-    let folder = folder();
-    assert!(
-        folder.join("DynamoDBLocal.jar").exists(),
-        "DynamoDB Local is not installed: run scripts/install-tools"
-    );
-    // The port is free when it is asked for; if somebody else is faster, the next one is tried.
-    for _ in 0..5 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut process = Command::new("sh")
-            .arg("-c")
-            .arg(
-                "java -Xmx512m -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar \
-                 -inMemory -sharedDb -disableTelemetry -port \"$0\" >/dev/null 2>&1 </dev/null & \
-                 engine=$!; read -r _; kill \"$engine\"",
-            )
-            .arg(port.to_string())
-            .current_dir(&folder)
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if comes_up(address) {
-            return Engine { address, _process: process };
-        }
-        process.kill().unwrap();
-        process.wait().unwrap();
-    }
-    panic!("DynamoDB Local does not start");
-}
-
-/// Java takes some seconds, and on a busy machine a minute.
-fn comes_up(address: SocketAddr) -> bool {
-    for _ in 0..1_200 {
-        if TcpStream::connect(address).is_ok() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    false
-}
 
 /// Where and as whom the store speaks: DynamoDB Local, or a proxy before it.
 pub(crate) fn connection(endpoint: SocketAddr) -> Builder {

@@ -14,6 +14,9 @@ mod doctor;
 #[cfg(test)]
 mod dynamodb;
 #[cfg(test)]
+#[path = "../../../hookward-store/tests/it/engine.rs"]
+mod engine;
+#[cfg(test)]
 mod living;
 #[cfg(test)]
 mod looking;
@@ -23,3 +26,5 @@ mod operating;
 mod program;
 #[cfg(test)]
 mod secured;
+#[cfg(test)]
+mod training;
