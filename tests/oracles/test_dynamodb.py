@@ -28,7 +28,7 @@ HOOKWARD = TARGET / "debug/hookward"
 ACCOUNT = "123456789012"
 TABLE_ARN = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/webhooks"
 KEY_ARN = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
-ROLES = ["gateway", "reader", "replayer", "provisioner", "doctor"]
+ROLES = ["gateway", "reader", "replayer", "trainer", "provisioner", "doctor"]
 
 ADMIN = '[admin]\ntoken = "env:ADMIN_TOKEN"\n'
 STORE = '[store]\nkind = "dynamodb"\ntable = "webhooks"\nregion = "eu-central-1"\nwrite_units_max = 750\n'
@@ -156,6 +156,8 @@ def test_the_policies_evaluate_to_what_they_are_for(configuration):
         assert not allows(policy[role], "dynamodb:GetItem", event, "zzz"), role
         assert allows(policy[role], "dynamodb:UpdateTable") == (role == "provisioner"), role
         assert allows(policy[role], "dynamodb:PutItem", event) == (role == "gateway"), role
+        assert allows(policy[role], "dynamodb:PutItem", "d#shop") == (role == "trainer"), role
+        assert not allows(policy[role], "dynamodb:DeleteItem", "d#shop"), role
         writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
         if role in ("reader", "provisioner", "doctor"):
             assert not any(allows(policy[role], write, key) for write in writes for key in (event, *others)), role
@@ -301,7 +303,7 @@ VIA = "dynamodb.eu-central-1.amazonaws.com"
 def test_the_template_has_the_policies_that_iam_prints(configuration):
     printed = policies(configuration)
     resources = yaml.safe_load(hookward(configuration, "cloudformation", *SERVICE))["Resources"]
-    for role in ("gateway", "reader", "replayer", "doctor"):
+    for role in ("gateway", "reader", "replayer", "trainer", "doctor"):
         policy = resources[f"{role.capitalize()}Policy"]["Properties"]["PolicyDocument"]
         text = json.dumps(policy)
         text = text.replace('{"Fn::GetAtt": ["Table", "Arn"]}', json.dumps(TABLE_ARN))
@@ -383,7 +385,7 @@ def test_terraform_has_the_policies_that_iam_prints(configuration):
             conditions[it["test"]] = {it["variable"]: values[0] if single else values}
         return made | ({"Condition": conditions} if conditions else {})
 
-    for role in ("gateway", "reader", "replayer", "doctor"):
+    for role in ("gateway", "reader", "replayer", "trainer", "doctor"):
         statements = blocks[f"aws_iam_policy_document.hookward_{role}"]["statement"]
         assert [statement(it) for it in statements] == printed[role]["Statement"], role
         policy = blocks[f"aws_iam_policy.hookward_{role}"]["policy"]

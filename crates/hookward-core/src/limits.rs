@@ -153,6 +153,36 @@ pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(10);
 /// The cap on a shared store's write units a second: what a new on-demand table takes at once.
 pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;
 
+/// How large a trained dictionary is unless asked otherwise, in bytes: the 64 KiB that were measured, 16 read units a load.
+pub const DICTIONARY_BYTES_DEFAULT: usize = 64 * 1024;
+
+/// The smallest dictionary that is trained, in bytes: below that, zstd refuses many samples.
+pub const DICTIONARY_BYTES_MIN: usize = 1024;
+
+/// The largest dictionary that is trained, in bytes: zstd's own tool stops at 110 KiB by default, and an item has to hold it.
+pub const DICTIONARY_BYTES_MAX: usize = 128 * 1024;
+
+/// How many stored events a dictionary is trained and measured on, unless asked otherwise: of 8 KiB, 100 times its size for
+/// each half, which is what zstd advises.
+pub const DICTIONARY_EVENTS_DEFAULT: usize = 2_000;
+
+/// With fewer events nothing is trained: a half of 50 says little about the events to come.
+pub const DICTIONARY_EVENTS_MIN: usize = 100;
+
+/// The most bytes of bodies that are looked at for a dictionary: they are in memory twice.
+pub const DICTIONARY_SAMPLES_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// How often a gateway looks for a newer dictionary of a source: a read unit each time, and the events of so long after a
+/// training cost what they did before.
+pub const DICTIONARY_REFRESH: Duration = Duration::from_mins(5);
+
+/// How long the first event of a source waits for its dictionary: some round trips to the store, and far below
+/// [`APPEND_TIMEOUT`].
+pub const DICTIONARY_WAIT: Duration = Duration::from_millis(300);
+
+/// How many former dictionaries a gateway keeps for reading before it forgets them: about 300 KiB of memory each.
+pub const DICTIONARIES_LOADED_MAX: usize = 64;
+
 /// How often expired events are forgotten and the certificate's files looked at: retention counts in hours, and a renewed
 /// certificate comes days before the former one ends.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);

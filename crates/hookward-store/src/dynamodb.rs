@@ -10,6 +10,7 @@
 //!
 //! - [`append`]: a new event, or what to say of one that was there ([`duplicate`], [`resolve`])
 //! - [`journal`]: shared writes
+//! - [`dictionary`], [`train`]: what bodies are compressed with
 //! - [`deliver`], [`operate`], [`reads`], [`list`]: the rest of the contract
 //! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
 //! - [`book`], [`recent`], [`ledger`]: memory
@@ -19,6 +20,7 @@ mod append;
 mod book;
 mod client;
 mod deliver;
+mod dictionary;
 mod duplicate;
 mod item;
 mod journal;
@@ -37,6 +39,7 @@ mod spending;
 mod table;
 mod takeover;
 mod tenure;
+pub mod train;
 mod trouble;
 mod usage;
 
@@ -52,7 +55,9 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use self::{book::Book, progress::Progress, table::Table, tenure::Tenure};
+use self::{
+    book::Book, dictionary::Dictionaries, progress::Progress, table::Table, tenure::Tenure,
+};
 pub use self::{
     client::{client, http_client},
     item::{EXPIRES, PK, SK},
@@ -87,6 +92,7 @@ struct Shared {
     said: Mutex<nodes::Said>,
     seen: Mutex<HashMap<u64, nodes::Seen>>,
     endings: Mutex<HashMap<u64, Progress>>,
+    dictionaries: Dictionaries,
     turns: Vec<tokio::sync::Mutex<()>>,
 }
 
@@ -98,21 +104,7 @@ impl DynamoDb {
         options: Options,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let table = Table::new(client, &options);
-        let nobody = Arc::new(Tenure::new(0, std::time::Duration::ZERO, std::time::Duration::ZERO));
-        let shared = Arc::new(Shared {
-            book: Mutex::new(Book::new(nobody, options.recent_max, now)),
-            journal_wanted: Notify::new(),
-            taken_over: Notify::new(),
-            beating: tokio::sync::Mutex::new(()),
-            watching: tokio::sync::Mutex::new(()),
-            said: Mutex::default(),
-            seen: Mutex::default(),
-            endings: Mutex::default(),
-            turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
-            table,
-            options,
-        });
+        let shared = Shared::new(client, options, now);
         let forgotten_at = shared.read_forgotten().await?;
         let tenure = shared.enter(now).await?;
         {
@@ -157,6 +149,26 @@ impl Drop for DynamoDb {
 }
 
 impl Shared {
+    /// A node that has not entered yet.
+    fn new(client: aws_sdk_dynamodb::Client, options: Options, now: Timestamp) -> Arc<Self> {
+        let table = Table::new(client, &options);
+        let nobody = Arc::new(Tenure::new(0, std::time::Duration::ZERO, std::time::Duration::ZERO));
+        Arc::new(Self {
+            book: Mutex::new(Book::new(nobody, options.recent_max, now)),
+            journal_wanted: Notify::new(),
+            taken_over: Notify::new(),
+            beating: tokio::sync::Mutex::new(()),
+            watching: tokio::sync::Mutex::new(()),
+            said: Mutex::default(),
+            seen: Mutex::default(),
+            endings: Mutex::default(),
+            dictionaries: Dictionaries::default(),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
+            table,
+            options,
+        })
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use hookward_core::config;
 use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
-    dynamodb::{self, DynamoDb, Options, WriteBudgets},
+    dynamodb::{self, DynamoDb, Options, WriteBudgets, train::Trainer},
 };
 use http::Uri;
 
@@ -39,14 +39,26 @@ async fn enter(
     options: Options,
 ) -> Result<DynamoDb, Failure> {
     let client = dynamodb::client(access.connection, &options);
-    DynamoDb::open(client, options, SystemClock::start().now()).await.map_err(|error| {
-        let wrong = format!("cannot open the store in the DynamoDB table {}", config.table);
-        match error {
-            // The cause says more than that it is unavailable.
-            StoreError::Unavailable(cause) => Failure::new(format!("{wrong}: {cause}")),
-            other => Failure::of(wrong, &other),
-        }
-    })
+    let opened = DynamoDb::open(client, options, SystemClock::start().now()).await;
+    opened.map_err(|error| not_opened(config, error))
+}
+
+/// Opens the store for training: as no node of its table.
+pub(crate) async fn open_trainer(config: &config::DynamoDb) -> Result<Trainer, Failure> {
+    let options = options(config, false);
+    let access = Access::of(config, options.in_flight_max).await?;
+    let client = dynamodb::client(access.connection, &options);
+    let opened = Trainer::open(client, options, SystemClock::start().now()).await;
+    opened.map_err(|error| not_opened(config, error))
+}
+
+fn not_opened(config: &config::DynamoDb, error: StoreError) -> Failure {
+    let wrong = format!("cannot open the store in the DynamoDB table {}", config.table);
+    match error {
+        // The cause says more than that it is unavailable.
+        StoreError::Unavailable(cause) => Failure::new(format!("{wrong}: {cause}")),
+        other => Failure::of(wrong, &other),
+    }
 }
 
 fn options(config: &config::DynamoDb, serving: bool) -> Options {

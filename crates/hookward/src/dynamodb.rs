@@ -13,6 +13,7 @@ pub(crate) mod iam;
 pub(crate) mod inspect;
 pub(crate) mod judge;
 mod terraform;
+mod train;
 mod tree;
 pub(crate) mod wanted;
 
@@ -36,6 +37,8 @@ enum Command {
     CloudFormation(cloudformation::CloudFormation),
     /// Print the table as Terraform
     Terraform(terraform::Terraform),
+    /// Make a source's bodies smaller with a dictionary trained on its events
+    Train(train::Train),
 }
 
 impl DynamoDb {
@@ -49,6 +52,7 @@ impl DynamoDb {
             Command::Iam(iam) => iam.run(),
             Command::CloudFormation(template) => template.run(),
             Command::Terraform(template) => template.run(),
+            Command::Train(train) => train.run(),
         }
     }
 }

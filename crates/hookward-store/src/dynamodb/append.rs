@@ -11,6 +11,7 @@ use super::{
     duplicate::Standing,
     item::{
         EXPIRES, billed_bytes,
+        body::Stored,
         dead::DeadMark,
         event::{self, EventItem, ReceiptId},
         journal::{Entry, EntryKind},
@@ -176,7 +177,7 @@ impl Shared {
     ) -> Result<Receipt, StoreError> {
         let Turn { tenure, number, also, receipt, journal, _held, _on_its_way } = turn;
         let numbers: Vec<u64> = [number].into_iter().chain(also).collect();
-        let (event, stored) = compressed(event).await;
+        let (event, stored) = self.packed(event).await;
         let facts = Facts::of(&event, receipt, event.body.len());
         let item = event::encode(&event, stored, tenure.node, number, receipt);
         let item = self.with_status(item, event.intake);
@@ -219,6 +220,21 @@ impl Shared {
         }
         let lease = self.keep(&tenure, facts, event, numbers, claim)?;
         self.acknowledge(&tenure, Receipt::Kept { lease })
+    }
+
+    /// The event, and its body as it is stored.
+    async fn packed(self: &Arc<Self>, event: EventParts) -> (EventParts, Stored) {
+        let dictionary = self.dictionary_of(&event.source).await;
+        if event.body.len() < LARGE_BODY_BYTES {
+            let stored = Stored::pack(&event.body, dictionary.as_deref());
+            return (event, stored);
+        }
+        let body = event.body.clone();
+        let packing =
+            tokio::task::spawn_blocking(move || Stored::pack(&body, dictionary.as_deref()));
+        // The task does not panic; if it was cancelled, the body is stored as it is.
+        let stored = packing.await.unwrap_or_else(|_| Stored::plain(event.body.clone()));
+        (event, stored)
     }
 
     /// Takes the durable event into this node's memory. `Unavailable` when it is not this node's any more.
@@ -323,7 +339,7 @@ impl Shared {
             return Ok(Receipt::for_held(State::Pending, same));
         }
         let key = event.key;
-        let facts = Facts::of(&there.event, there.receipt, there.body_bytes);
+        let facts = Facts::of(&there.event, there.receipt, there.stored.body_bytes());
         let standing = self.standing_for_append(there, event.received_at).await?;
         let tenure = self.tenure();
         let (state, note) = match standing {
@@ -336,17 +352,4 @@ impl Shared {
         }
         self.acknowledge(&tenure, Receipt::for_held(state, same))
     }
-}
-
-/// The event, and its body as it is stored.
-async fn compressed(event: EventParts) -> (EventParts, Vec<u8>) {
-    if event.body.len() < LARGE_BODY_BYTES {
-        let stored = event::compress(&event.body).into_owned();
-        return (event, stored);
-    }
-    let body = event.body.clone();
-    let stored = tokio::task::spawn_blocking(move || event::compress(&body).into_owned()).await;
-    // The task does not panic; if it was cancelled, the body is stored as it is.
-    let stored = stored.unwrap_or_else(|_| event.body.to_vec());
-    (event, stored)
 }

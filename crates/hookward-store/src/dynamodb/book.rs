@@ -83,7 +83,7 @@ pub(crate) struct Unresolved {
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) facts: Facts,
-    /// The event, when there was memory for its body.
+    /// The event, when its body is at hand and there was memory for it.
     pub(crate) event: Option<Arc<EventParts>>,
     /// Numbers of this node that are finished when it is.
     pub(crate) numbers: Vec<u64>,
@@ -171,12 +171,16 @@ impl Facts {
 
 impl Waiting {
     /// A new event.
-    pub(crate) fn fresh(facts: Facts, event: Arc<EventParts>, numbers: Vec<u64>) -> Self {
+    pub(crate) fn fresh(
+        facts: Facts,
+        event: impl Into<Option<Arc<EventParts>>>,
+        numbers: Vec<u64>,
+    ) -> Self {
         Self {
             due_at: facts.received_at,
             free_at: facts.received_at,
             facts,
-            event: Some(event),
+            event: event.into(),
             numbers,
             arrival: 0,
             attempts: 0,
@@ -192,7 +196,7 @@ impl Waiting {
     /// An event that has a ticket.
     pub(crate) fn ticketed(
         facts: Facts,
-        event: Arc<EventParts>,
+        event: impl Into<Option<Arc<EventParts>>>,
         numbers: Vec<u64>,
         ticket: Ticket,
     ) -> Self {
@@ -204,7 +208,7 @@ impl Waiting {
             due_at,
             free_at: due_at,
             facts,
-            event: Some(event),
+            event: event.into(),
             numbers,
             arrival: 0,
             attempts: ticket.attempts,

@@ -1,6 +1,6 @@
 //! Handing events out for delivery, and what came of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hookward_core::{EventKey, EventParts, SourceName, Timestamp};
 
@@ -16,10 +16,13 @@ use super::{
     trouble::Trouble,
     usage::Purpose,
 };
-use crate::{DeadReason, Lease, Leased, Outcome, State, StoreError, Work};
+use crate::{Attempt, DeadReason, Lease, Leased, Outcome, State, StoreError, Work};
 
-/// Bodies that are read together.
+/// Events that are read together.
 const READ_MAX: usize = 50;
+
+/// How long an event waits whose body could not be had just now: the others go on meanwhile.
+const BODY_LATER: Duration = Duration::from_secs(5);
 
 impl Shared {
     pub(super) async fn lease(
@@ -29,7 +32,7 @@ impl Shared {
         until: Timestamp,
         limit: usize,
     ) -> Result<Work, StoreError> {
-        let (tenure, mut leased, bodiless, next_due) = {
+        let (tenure, mut leased, bodiless, mut next_due) = {
             let mut book = self.open_book()?;
             book.latest = book.latest.max(now);
             if !book.tenure.is_valid(&*self.options.clock) {
@@ -59,15 +62,24 @@ impl Shared {
                     return Err(error);
                 }
             };
-            let mut book = self.book();
             for ((place, lease), event) in some.iter().zip(events) {
-                let Some(event) = event else {
-                    tracing::error!(key = %lease.key, "an unfinished event is not in the table any more");
-                    book.give_up(lease.key);
-                    continue;
-                };
-                if let Ok(waiting) = book.leased(lease) {
-                    leased.push((*place, of(waiting, lease.clone(), Arc::new(event))));
+                match event {
+                    Ok(Some(event)) => {
+                        if let Ok(waiting) = self.book().leased(lease) {
+                            leased.push((*place, of(waiting, lease.clone(), Arc::new(event))));
+                        }
+                    }
+                    Ok(None) => {
+                        tracing::error!(key = %lease.key, "an unfinished event is not in the table any more");
+                        self.book().give_up(lease.key);
+                    }
+                    Err(error) => {
+                        let later = now.saturating_add(BODY_LATER);
+                        if self.bury(lease, error, now).await.is_err() {
+                            self.give_back(&tenure, std::iter::once(lease), later);
+                            next_due = Some(next_due.map_or(later, |due| due.min(later)));
+                        }
+                    }
                 }
             }
         }
@@ -75,15 +87,38 @@ impl Shared {
         Ok(Work { leased: leased.into_iter().map(|(_, leased)| leased).collect(), next_due })
     }
 
-    /// Events by their keys, in the same order.
-    async fn read_events(&self, keys: &[EventKey]) -> Result<Vec<Option<EventParts>>, StoreError> {
+    /// Events by their keys, in the same order; each with what is wrong with it alone.
+    async fn read_events(
+        &self,
+        keys: &[EventKey],
+    ) -> Result<Vec<Result<Option<EventParts>, StoreError>>, StoreError> {
         let places: Vec<_> = keys.iter().map(|key| event::key_of(*key)).collect();
         let found = self.table.get_all(&places, For::all(Purpose::Body)).await?;
-        let read = |place| {
-            let item = found.get(place).map(EventItem::decode).transpose()?;
-            Ok(item.map(|item| item.event))
-        };
-        places.iter().map(read).collect()
+        let mut events = Vec::with_capacity(keys.len());
+        for place in &places {
+            events.push(match found.get(place).map(EventItem::decode).transpose() {
+                Ok(Some(item)) => self.whole(item).await.map(Some),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            });
+        }
+        Ok(events)
+    }
+
+    /// Makes a dead letter of an event that cannot be read any more. What may be read later is the error again.
+    async fn bury(
+        &self,
+        lease: &Lease,
+        error: StoreError,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !matches!(error, StoreError::Damaged { .. }) {
+            tracing::warn!(key = %lease.key, "an event's body cannot be had; its delivery is put off: {error}");
+            return Err(error);
+        }
+        tracing::error!(key = %lease.key, "an event cannot be delivered, and becomes a dead letter: {error}");
+        let attempt = Attempt { at: now, status: None, note: error.to_string().into() };
+        self.settle(lease.clone(), Outcome::Dead(attempt), now).await
     }
 
     fn give_back<'l>(

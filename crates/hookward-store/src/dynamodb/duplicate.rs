@@ -58,7 +58,7 @@ impl Record {
     }
 
     pub(super) fn facts(&self) -> Facts {
-        Facts::of(&self.item.event, self.item.receipt, self.item.body_bytes)
+        Facts::of(&self.item.event, self.item.receipt, self.item.stored.body_bytes())
     }
 
     /// The ticket of an event that had none, or the next one, pending at a node.
@@ -278,7 +278,7 @@ impl Shared {
             book.progress.finish(number);
             return Ok(false);
         }
-        let event = Arc::new(record.item.event.clone());
+        let event = self.at_hand(&record.item);
         let waiting = Waiting::ticketed(facts, event, vec![number], ticket);
         book.insert(waiting, self.options.cache_bytes_max);
         Ok(true)

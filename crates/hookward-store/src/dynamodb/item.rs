@@ -2,7 +2,9 @@
 //!
 //! `docs/dynamodb-format.md` says it for people. Names are short, since DynamoDB bills them with each item.
 
+pub(crate) mod body;
 pub(crate) mod dead;
+pub(crate) mod dictionary;
 pub(crate) mod event;
 pub(crate) mod journal;
 pub(crate) mod node;

@@ -14,7 +14,7 @@ use super::{
     table::{For, Range},
     usage::Purpose,
 };
-use crate::{Cursor, Kept, Page, Query, State, StoreError};
+use crate::{Cursor, Page, Query, State, StoreError};
 
 /// Journal items that are read together.
 const READ_ITEMS: i32 = 25;
@@ -156,7 +156,7 @@ impl Shared {
             if kept.body_expired || !query.matches(&kept.event, kept.state) {
                 continue;
             }
-            page.events.push(without_body(kept));
+            page.events.push(kept);
             if page.events.len() >= query.limit {
                 return Ok(Some(place));
             }
@@ -310,12 +310,6 @@ impl Shared {
         marks.sort_unstable_by_key(|mark| std::cmp::Reverse((mark.received_at, mark.key)));
         Ok(marks)
     }
-}
-
-fn without_body(kept: Kept) -> Kept {
-    let mut event = (*kept.event).clone();
-    event.body = bytes::Bytes::new();
-    Kept { event: std::sync::Arc::new(event), ..kept }
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Shared {
                 if before != State::Pending {
                     book.ledger.remove(facts.finished(before == State::Dead));
                 }
-                let event = Arc::new(record.item.event.clone());
+                let event = self.at_hand(&record.item);
                 let mut waiting = Waiting::ticketed(facts.clone(), event, vec![number], ticket);
                 if let Some(held) = book.take(key) {
                     waiting.numbers.extend(held.numbers);

@@ -29,6 +29,8 @@ pub struct Options {
     pub recent_max: usize,
     /// What sources may spend. Nothing is limited.
     pub write_budgets: Arc<WriteBudgets>,
+    /// How often a newer dictionary of a source is looked for. 5 min.
+    pub dictionary_refresh: Duration,
     /// Whether it finishes the work of nodes that are gone. `true`; a tool that only looks and decides does not.
     pub takes_over: bool,
     /// How long calls to DynamoDB may take.
@@ -68,6 +70,7 @@ impl Options {
             cache_bytes_max: 64 * 1024 * 1024,
             recent_max: 100_000,
             write_budgets: Arc::default(),
+            dictionary_refresh: hookward_core::limits::DICTIONARY_REFRESH,
             takes_over: true,
             patience: Patience::default(),
             clock: Arc::new(BootClock),

@@ -16,6 +16,8 @@ pub enum Role {
     Reader,
     /// A person who replays or drops dead letters where no gateway runs: a node of its own that takes no webhooks.
     Replayer,
+    /// What trains dictionaries for bodies: `hookward dynamodb train`. No node: it reads events and writes none.
+    Trainer,
     /// What sets the table up: `hookward dynamodb create`, a deployment.
     Provisioner,
     /// What looks at how the table is set up: `hookward doctor`.
@@ -24,8 +26,14 @@ pub enum Role {
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 5] =
-        [Self::Gateway, Self::Reader, Self::Replayer, Self::Provisioner, Self::Doctor];
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Reader,
+        Self::Replayer,
+        Self::Trainer,
+        Self::Provisioner,
+        Self::Doctor,
+    ];
 
     /// The stable name, for people and for the names of what is made from it.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +41,7 @@ impl Role {
             Self::Gateway => "gateway",
             Self::Reader => "reader",
             Self::Replayer => "replayer",
+            Self::Trainer => "trainer",
             Self::Provisioner => "provisioner",
             Self::Doctor => "doctor",
         }
@@ -45,6 +54,9 @@ impl Role {
             Self::Reader => "reads the table with tools of its own, and changes nothing",
             Self::Replayer => {
                 "runs `hookward events` and `hookward dead` where no gateway runs: a node that takes no webhooks"
+            }
+            Self::Trainer => {
+                "runs `hookward dynamodb train`: reads events, and keeps dictionaries that make them smaller"
             }
             Self::Provisioner => "sets the table up: `hookward dynamodb create`, a deployment",
             Self::Doctor => "looks at how the table is set up: `hookward doctor`",
@@ -216,6 +228,7 @@ impl Policy {
                 grant(READ);
                 grant(LIST);
             }
+            Role::Trainer => grant(TRAIN),
             Role::Provisioner => grant(PROVISION),
             Role::Doctor => grant(DIAGNOSE),
         }
@@ -225,7 +238,7 @@ impl Policy {
         }
         if features.customer_key {
             grant(match role {
-                Role::Gateway | Role::Replayer => WRITE_UNDER_KEY,
+                Role::Gateway | Role::Replayer | Role::Trainer => WRITE_UNDER_KEY,
                 Role::Reader => READ_UNDER_KEY,
                 Role::Provisioner => PROVISION_UNDER_KEY,
                 // What describes a table reads no item.
@@ -341,10 +354,11 @@ const NODE: &[Statement] = &[
     ),
     allow("Counters", &[Action::GetItem, Action::UpdateItem], Target::Items(&["n#table"])),
     allow("FormerNodes", &[Action::GetItem, Action::PutItem], Target::Items(&["n#ended"])),
+    allow("LoadDictionaries", &[Action::GetItem], Target::Items(&["d#*"])),
 ];
 
 /// What only a node that takes webhooks does: new events, what became of one that had no answer or was there before, more
-/// time for one that would expire before it is delivered, and new dead letters.
+/// time for one that would expire before it is delivered, new dead letters, and what new bodies are compressed with.
 const TAKE: &[Statement] = &[
     allow(
         "TakeEvents",
@@ -353,6 +367,7 @@ const TAKE: &[Statement] = &[
     ),
     allow("ReadTickets", &[Action::GetItem], Target::Items(&["r#*"])),
     allow("MarkDeadLetters", &[Action::PutItem], Target::Items(&["x#*"])),
+    allow("FindDictionaries", &[Action::Query], Target::Items(&["d#*"])),
 ];
 
 /// Lists of events and dead letters, for people.
@@ -375,6 +390,19 @@ const READ: &[Statement] = &[
     ),
     allow("ReadNodes", &[Action::GetItem], Target::Items(&["n", "n#ended", "n#table"])),
     allow("ReadJournals", &[Action::Query], Target::Items(&["j#*", "n"])),
+    allow("ReadDictionaries", &[Action::GetItem, Action::Query], Target::Items(&["d#*"])),
+];
+
+/// Events of a source, as lists find them, and its dictionaries: written, and never taken away.
+const TRAIN: &[Statement] = &[
+    allow("ReadEventsWithTickets", &[Action::BatchGetItem], Target::Items(&["e#*", "r#*"])),
+    allow("ReadNodes", &[Action::GetItem], Target::Items(&["n", "n#ended", "n#table"])),
+    allow("ReadJournals", &[Action::Query], Target::Items(&["j#*", "n", "n#ended"])),
+    allow(
+        "Dictionaries",
+        &[Action::GetItem, Action::PutItem, Action::Query],
+        Target::Items(&["d#*"]),
+    ),
 ];
 
 const PROVISION: &[Statement] = &[allow(
@@ -427,7 +455,7 @@ const PROVISION_UNDER_KEY: &[Statement] = &[allow(
 /// What nobody who works with events may do, whatever other policies the principal has: it would take events or
 /// their protection away, or read round the keys.
 const NEVER: &[Statement] = &[
-    deny("NeverForgetAnEvent", &[Action::DeleteItem], Target::Items(&["e#*", "j#*", "r#*"])),
+    deny("NeverForgetAnEvent", &[Action::DeleteItem], Target::Items(&["d#*", "e#*", "j#*", "r#*"])),
     deny(
         "NeverTouchTheTable",
         &[
@@ -517,8 +545,8 @@ mod tests {
         // Forbidden for one of its keys, though another statement lets it for all of them.
         let mut wide = gateway;
         wide.statements.push(allow("Wide", &[Action::DeleteItem], Target::Items(&["*"])));
-        assert!(wide.allows(Action::DeleteItem, &["d#a"]));
-        assert!(!wide.allows(Action::DeleteItem, &["d#a", "e#a"]));
+        assert!(wide.allows(Action::DeleteItem, &["z#a"]));
+        assert!(!wide.allows(Action::DeleteItem, &["z#a", "e#a"]));
     }
 
     #[test]
@@ -543,6 +571,8 @@ mod tests {
                 assert_eq!(writes, may, "{role}: {write}");
             }
             assert_eq!(policy.allows(Action::PutItem, &["e#a"]), role == Role::Gateway, "{role}");
+            assert_eq!(policy.allows(Action::PutItem, &["d#a"]), role == Role::Trainer, "{role}");
+            assert!(!policy.allows(Action::DeleteItem, &["d#a"]), "{role}");
             // A policy that forbids everything else lets what it is for.
             assert!(
                 policy

@@ -22,11 +22,18 @@ impl Shared {
         let forgotten_at = self.open_book()?.forgotten_at;
         let record = self.record(key, For::all(Purpose::Read)).await?;
         let Some(record) = record else { return Ok(None) };
+        let item = record.item.clone();
         let kept = self.kept(record, forgotten_at, usize::MAX).await?;
-        Ok(kept.filter(|kept| kept.state == State::Pending || !is_over(&kept.event, forgotten_at)))
+        let is_there =
+            |kept: &Kept| kept.state == State::Pending || !is_over(&kept.event, forgotten_at);
+        let Some(kept) = kept.filter(is_there) else { return Ok(None) };
+        if kept.body_expired {
+            return Ok(Some(kept));
+        }
+        Ok(Some(Kept { event: Arc::new(self.whole(item).await?), ..kept }))
     }
 
-    /// What is known of an event. `None` when its own node says that it is somebody else's.
+    /// What is known of an event, without its body. `None` when its own node says that it is somebody else's.
     pub(super) async fn kept(
         &self,
         record: Record,
@@ -45,14 +52,10 @@ impl Shared {
         let Stands { state, dead, attempts, replays, due_at } = stands;
         let body_expired =
             state != State::Pending && record.item.event.body_expires_at <= forgotten_at;
-        let mut event = record.item.event;
-        if body_expired {
-            event.body = bytes::Bytes::new();
-        }
         let skip = history.len().saturating_sub(history_max);
         Ok(Some(Kept {
-            event: Arc::new(event),
-            body_bytes: record.item.body_bytes,
+            body_bytes: record.item.stored.body_bytes(),
+            event: Arc::new(record.item.event),
             state,
             dead,
             attempts,

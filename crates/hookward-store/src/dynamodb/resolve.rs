@@ -99,7 +99,7 @@ impl Shared {
             }
             return Ok(Found::Void);
         };
-        let facts = Facts::of(&item.event, item.receipt, item.body_bytes);
+        let facts = Facts::of(&item.event, item.receipt, item.stored.body_bytes());
         if let Intake::Quarantine(_) = item.event.intake {
             self.mark_dead(&item.event).await?;
         }
@@ -140,7 +140,7 @@ impl Shared {
         }
         let (state, _) = State::at_intake(item.event.intake);
         if state == State::Pending {
-            let waiting = Waiting::fresh(facts, Arc::new(item.event), numbers);
+            let waiting = Waiting::fresh(facts, self.at_hand(&item), numbers);
             book.insert(waiting, self.options.cache_bytes_max);
         } else {
             book.ledger.add(facts.finished(state == State::Dead));

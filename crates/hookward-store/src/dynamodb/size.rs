@@ -37,6 +37,7 @@ mod tests {
         dynamodb::{
             item::{
                 Item, billed_bytes,
+                body::Stored,
                 dead::DeadMark,
                 event::{self, ReceiptId},
                 journal::{Entry, EntryKind, JournalItem},
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn events_are_as_large_as_is_said() {
-        let item = event::encode(&event(), Vec::new(), 41, 1_000_000, ReceiptId([7; 8]));
+        let item = event::encode(&event(), Stored::default(), 41, 1_000_000, ReceiptId([7; 8]));
         close(EVENT_BYTES, billed_bytes(&item));
     }
 

@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     Takeover,
     /// An outcome that was not known was found out.
     Resolved,
+    /// A dictionary was looked for or loaded.
+    Dictionary,
 }
 
 impl Purpose {
@@ -53,6 +55,7 @@ impl Purpose {
             Self::Node => "node",
             Self::Takeover => "takeover",
             Self::Resolved => "resolved",
+            Self::Dictionary => "dictionary",
         }
     }
 }

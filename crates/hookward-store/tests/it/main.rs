@@ -14,6 +14,8 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod dictionaries;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod faults;

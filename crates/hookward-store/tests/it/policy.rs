@@ -21,17 +21,19 @@ use aws_sdk_dynamodb::{
 };
 use hookward_core::{
     ContentDigest, Event, EventKey, EventParts, Intake, Quarantine, SourceName, Timestamp,
-    event::testing,
+    event::testing, limits::DICTIONARY_BYTES_MIN,
 };
 use hookward_store::{
     Attempt, Claim, Outcome, Query, Receipt, State, Store, conformance,
     dynamodb::{
-        Completion, DynamoDb, Options, PK, Patience,
+        self, Completion, DynamoDb, Options, PK, Patience,
         policy::{Action, Call, Effect, Features, Policy, Role, Statement, Target},
+        train::Trainer,
     },
 };
 
 use crate::{
+    dictionaries::orders,
     local::{self, HandClock},
     proxy::{Fault, Proxy},
     subjects::DynamoDbSubject,
@@ -173,8 +175,8 @@ fn extras() -> impl Iterator<Item = (Action, &'static str)> {
         Action::Scan,
         Action::UpdateItem,
     ];
-    const PATTERNS: [&str; 9] =
-        ["e#*", "r#*", "j#*", "x#*", "n", "n#table", "n#ended", "zz#*", "e#another*"];
+    const PATTERNS: [&str; 10] =
+        ["e#*", "r#*", "j#*", "x#*", "d#*", "n", "n#table", "n#ended", "zz#*", "e#another*"];
     ACTIONS.into_iter().flat_map(|action| PATTERNS.into_iter().map(move |it| (action, it)))
 }
 
@@ -463,6 +465,40 @@ async fn left_behind(world: &World) {
     second.close().await.unwrap();
 }
 
+/// The event that [`compressed`] leaves.
+const COMPRESSED: u8 = 99;
+
+/// Trains a dictionary on what a gateway kept, and leaves an event that was compressed with it to whoever comes next.
+async fn compressed(world: &World, trainer: &Recorder) {
+    let first = world.somebody_else().await;
+    let order = |number: u8, body: Vec<u8>, intake| {
+        let mut parts = event(number, intake).into_parts();
+        parts.body = body.into();
+        testing::event(parts)
+    };
+    for (number, body) in (100..=u8::MAX).zip(orders(0..150).map(|(_, body)| body)) {
+        first.append(order(number, body, Intake::Archive), Claim::Queue).await.unwrap();
+    }
+    takes(&first, 0).await;
+    settles(&first, [done()]).await;
+    first.close().await.unwrap();
+    trains(world, trainer).await;
+    let second = world.somebody_else().await;
+    let (_, body) = orders(999..1_000).next().unwrap();
+    second.append(order(COMPRESSED, body, Intake::Deliver), Claim::Queue).await.unwrap();
+    second.close().await.unwrap();
+}
+
+/// Trains a dictionary on all that is there.
+async fn trains(world: &World, recorder: &Recorder) {
+    let connection = local::connection(local::address()).interceptor(recorder.clone());
+    let client = dynamodb::client(connection, &world.options());
+    let trainer = Trainer::open(client, world.options(), NOON).await.unwrap();
+    let events = trainer.events(&shop(), 200).await.unwrap();
+    let trained = trainer.train(&shop(), &events, DICTIONARY_BYTES_MIN).await.unwrap().unwrap();
+    trainer.keep(&shop(), &trained, NOON).await.unwrap();
+}
+
 /// What a gateway with these features calls.
 async fn gateways_calls(features: Features) -> Vec<Call> {
     let recorder = Recorder::default();
@@ -471,6 +507,11 @@ async fn gateways_calls(features: Features) -> Vec<Call> {
     elsewhere(&World::new(features, &recorder).await).await;
     after_a_death(&World::new(features, &recorder).await).await;
     on_a_bad_network(&World::new(features, &recorder).await).await;
+    let world = World::new(features, &recorder).await;
+    compressed(&world, &Recorder::default()).await;
+    let node = world.gateway().await;
+    node.tend().await.unwrap();
+    settles(&node, [done()]).await;
     if features.admin {
         let world = World::new(features, &recorder).await;
         left_behind(&world).await;
@@ -499,7 +540,12 @@ async fn replayers_calls(features: Features) -> Vec<Call> {
     person.tend().await.unwrap();
     decisions(&person).await;
     person.close().await.unwrap();
-    // Another one only looks.
+    // Others only look.
+    let world = World::new(features, &recorder).await;
+    compressed(&world, &Recorder::default()).await;
+    let person = world.replayer().await;
+    assert!(person.get(key(COMPRESSED)).await.unwrap().is_some());
+    person.close().await.unwrap();
     let person = world.replayer().await;
     person.list(&Query { limit: 10, ..Query::default() }).await.unwrap();
     person.close().await.unwrap();
@@ -538,6 +584,19 @@ async fn a_reader_may_read_what_a_gateway_reads_and_nothing_else() {
     let reads = [Action::BatchGetItem, Action::GetItem, Action::Query];
     calls.retain(|call| reads.contains(&call.action));
     fits_tightly(&Policy::of(Role::Reader, features), &calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trainer_may_do_what_it_does_and_nothing_else() {
+    let (trainer, others) = (Recorder::default(), Recorder::default());
+    for each in [false, true] {
+        let features = Features { each, ..Features::default() };
+        let world = World::new(features, &others).await;
+        compressed(&world, &trainer).await;
+        // Once more, with events that are compressed.
+        trains(&world, &trainer).await;
+    }
+    fits_tightly(&Policy::of(Role::Trainer, Features::default()), &trainer.calls());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

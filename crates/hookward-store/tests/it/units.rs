@@ -104,7 +104,7 @@ async fn a_small_event_under_load_costs_little_more_than_one_unit() {
     // Besides the journal: entering, and the heartbeats.
     assert!(written <= 440.0, "{used:?}");
     assert!(
-        used.keys().all(|outcome| ["accepted", "journal", "node"].contains(outcome)),
+        used.keys().all(|outcome| ["accepted", "dictionary", "journal", "node"].contains(outcome)),
         "{used:?}"
     );
 }

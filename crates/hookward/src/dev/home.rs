@@ -74,7 +74,7 @@ impl<'c> Home<'c> {
     /// Makes what is not there yet, and opens the store in it.
     pub(super) async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
         match self {
-            Self::Folder(config) => serve::open_store(config, true).await,
+            Self::Folder(config) => serve::open_store(config, true, Arc::default()).await,
             Self::Table(config, access) => {
                 let connection = Connection::over(Access::clone(access), config);
                 create::table(connection, config).await?;

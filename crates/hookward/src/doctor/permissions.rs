@@ -15,6 +15,8 @@ use crate::dynamodb::{
 /// No event has this key: those of events have 22 characters.
 const EVENT: &str = "e#hookward-doctor";
 const TICKET: &str = "r#hookward-doctor";
+/// Nor has a dictionary this one: its source would be called so, and its number is none.
+const DICTIONARY: &str = "d#hookward-doctor";
 /// Hookward has no such items.
 const FOREIGN: &str = "hookward-doctor";
 
@@ -102,7 +104,7 @@ async fn attempt(connection: &Connection, policy: &Policy) -> Vec<Tried> {
         tried.push(Tried { what: format!("{action}{on}"), expected, result });
     };
 
-    for pk in [EVENT, FOREIGN] {
+    for pk in [EVENT, DICTIONARY, FOREIGN] {
         let read = client.get_item().table_name(table).set_key(Some(key(pk).into())).send().await;
         note(Action::GetItem, &[pk], read.map(drop).map_err(|error| Refusal::of(&error)));
     }
@@ -124,7 +126,7 @@ async fn attempt(connection: &Connection, policy: &Policy) -> Vec<Tried> {
     let read = client.execute_statement().statement(statement).send().await;
     note(Action::PartiQLSelect, &[EVENT], read.map(drop).map_err(|error| Refusal::of(&error)));
 
-    for pk in [EVENT, FOREIGN] {
+    for pk in [EVENT, DICTIONARY, FOREIGN] {
         let put = client.put_item().table_name(table).set_item(Some(key(pk).into()));
         let put = put.condition_expression(NEVER).send().await;
         note(Action::PutItem, &[pk], put.map(drop).map_err(|error| Refusal::of(&error)));

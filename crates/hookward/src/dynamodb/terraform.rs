@@ -38,7 +38,7 @@ impl Terraform {
 }
 
 /// Who works with a table that Terraform has set up.
-const ROLES: [Role; 4] = [Role::Gateway, Role::Reader, Role::Replayer, Role::Doctor];
+const ROLES: [Role; 5] = [Role::Gateway, Role::Reader, Role::Replayer, Role::Trainer, Role::Doctor];
 
 fn table(wanted: &Wanted, lines: &mut Lines) {
     let key = wanted.store.kms_key.as_deref().map(Key::named);

@@ -124,9 +124,14 @@ fn policies_are_for_what_the_configuration_uses() {
 fn every_role_is_explained() {
     let place = place("");
     let said = place.run(&["dynamodb", "iam", "--account", "123456789012"]).well();
-    for role in
-        ["gateway: runs", "reader: reads", "replayer: runs", "provisioner: sets", "doctor: looks"]
-    {
+    for role in [
+        "gateway: runs",
+        "reader: reads",
+        "replayer: runs",
+        "trainer: runs",
+        "provisioner: sets",
+        "doctor: looks",
+    ] {
         assert!(said.contains(role), "{role}: {said}");
     }
 }
@@ -402,7 +407,7 @@ fn doctor(place: &Place, role: &str, check: &str) -> Vec<(String, String)> {
 fn credentials_that_may_more_or_less_than_their_role_are_told() {
     let amazon = Amazon::start(everything());
     let place = at(&amazon, "");
-    for role in ["gateway", "reader", "replayer"] {
+    for role in ["gateway", "reader", "replayer", "trainer"] {
         let mut allowed = lets(&place, role);
         amazon.with(|state| state.lets = Some(allowed.clone()));
         let [(severity, found)] = &doctor(&place, role, "permissions")[..] else {

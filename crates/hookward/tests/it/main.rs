@@ -28,3 +28,5 @@ mod operating;
 mod program;
 #[cfg(test)]
 mod secured;
+#[cfg(test)]
+mod training;

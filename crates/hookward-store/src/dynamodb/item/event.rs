@@ -1,15 +1,13 @@
 //! `e#…`/`e`: the event with its body. Written once, conditionally, and not touched again on the happy path.
 
-use std::borrow::Cow;
-
-use bytes::Bytes;
+use ::bytes::Bytes;
 use hookward_core::{
     ContentDigest, EventKey, EventParts, Intake, Quarantine, SourceName, Timestamp,
 };
 
 use super::{
-    Attributes, EXPIRES, Item, Key, PK, bytes, expiry_secs, held_until, key_from_text, key_text,
-    number, text,
+    Attributes, EXPIRES, Item, Key, PK, body::Stored, bytes, expiry_secs, held_until,
+    key_from_text, key_text, number, text,
 };
 use crate::{
     StoreError,
@@ -29,9 +27,6 @@ const TYPE: &str = "ty";
 const SENDER_ID: &str = "id";
 const INTAKE: &str = "i";
 const HEADERS: &str = "hd";
-const BODY: &str = "b";
-/// The size of the body when `b` is compressed.
-const BODY_BYTES: &str = "z";
 const BODY_EXPIRES: &str = "bx";
 const KEY_EXPIRES: &str = "kx";
 
@@ -45,12 +40,6 @@ pub(crate) const ATTEMPTS: &str = "attempts";
 const PK_PREFIX: &str = "e#";
 const SK_EVENT: &str = "e";
 
-/// zstd's default level: each kilobyte saved is a write unit saved, and a millisecond at most.
-const COMPRESS_LEVEL: i32 = 3;
-
-/// No stored body decompresses to more, whatever its item says: above what a source can allow.
-const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
-
 /// Proof of having written an item oneself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ReceiptId(pub(crate) [u8; 8]);
@@ -58,9 +47,9 @@ pub(crate) struct ReceiptId(pub(crate) [u8; 8]);
 /// An event item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventItem {
+    /// The event without its body.
     pub(crate) event: EventParts,
-    /// The size of the body, also when it was left out.
-    pub(crate) body_bytes: usize,
+    pub(crate) stored: Stored,
     pub(crate) owner: u64,
     pub(crate) number: u64,
     pub(crate) receipt: ReceiptId,
@@ -71,18 +60,10 @@ pub(crate) fn key_of(key: EventKey) -> Key {
     Key { pk: format!("{PK_PREFIX}{}", key_text(key)), sk: SK_EVENT.to_owned() }
 }
 
-/// The body as it is stored: compressed where that makes it smaller.
-pub(crate) fn compress(body: &[u8]) -> Cow<'_, [u8]> {
-    match zstd::bulk::compress(body, COMPRESS_LEVEL) {
-        Ok(smaller) if smaller.len() < body.len() => Cow::Owned(smaller),
-        Ok(_) | Err(_) => Cow::Borrowed(body),
-    }
-}
-
-/// The item of an event; `stored` is its body from [`compress`].
+/// The item of an event; `stored` is its body.
 pub(crate) fn encode(
     event: &EventParts,
-    stored: Vec<u8>,
+    stored: Stored,
     owner: u64,
     sequence: u64,
     receipt: ReceiptId,
@@ -112,12 +93,6 @@ pub(crate) fn encode(
         }
         set(HEADERS, bytes(packed));
     }
-    if stored.len() < event.body.len() {
-        set(BODY_BYTES, number(event.body.len() as u64));
-    }
-    if !stored.is_empty() {
-        set(BODY, bytes(stored));
-    }
     set(BODY_EXPIRES, number(event.body_expires_at.as_micros()));
     if let Some(at) = event.key_expires_at {
         set(KEY_EXPIRES, number(at.as_micros()));
@@ -125,6 +100,7 @@ pub(crate) fn encode(
     if let Some(at) = held_until(event) {
         set(EXPIRES, number(expiry_secs(at)));
     }
+    stored.write(&mut item);
     item
 }
 
@@ -132,16 +108,10 @@ impl EventItem {
     pub(crate) fn decode(item: &Item) -> Result<Self, StoreError> {
         let read = Attributes(item);
         let key = read.text(PK)?.strip_prefix(PK_PREFIX).and_then(key_from_text);
-        let stored = read.maybe_bytes(BODY)?.unwrap_or_default();
-        let body = match read.maybe_number(BODY_BYTES)? {
-            None => Bytes::copy_from_slice(stored),
-            Some(size) => decompress(stored, size).ok_or_else(|| read.damaged(BODY))?,
-        };
         let optional = |name| -> Result<Option<Box<str>>, StoreError> {
             Ok(read.maybe_text(name)?.map(Into::into))
         };
         Ok(Self {
-            body_bytes: body.len(),
             event: EventParts {
                 key: key.ok_or_else(|| read.damaged(PK))?,
                 source: SourceName::parse(read.text(SOURCE)?).map_err(|_| read.damaged(SOURCE))?,
@@ -155,10 +125,11 @@ impl EventItem {
                     .ok_or_else(|| read.damaged(INTAKE))?,
                 headers: headers(read.maybe_bytes(HEADERS)?.unwrap_or_default())
                     .ok_or_else(|| read.damaged(HEADERS))?,
-                body,
+                body: Bytes::new(),
                 body_expires_at: read.time(BODY_EXPIRES)?,
                 key_expires_at: read.maybe_time(KEY_EXPIRES)?,
             },
+            stored: Stored::read(read)?,
             owner: read.number(OWNER)?,
             number: read.number(NUMBER)?,
             receipt: receipt(read)?,
@@ -178,12 +149,6 @@ impl EventItem {
 
 fn receipt(read: Attributes<'_>) -> Result<ReceiptId, StoreError> {
     read.bytes(RECEIPT)?.try_into().map(ReceiptId).map_err(|_| read.damaged(RECEIPT))
-}
-
-fn decompress(stored: &[u8], size: u64) -> Option<Bytes> {
-    let size = usize::try_from(size).ok().filter(|size| *size <= BODY_BYTES_MAX)?;
-    let body = zstd::bulk::decompress(stored, size).ok()?;
-    (body.len() == size).then(|| body.into())
 }
 
 /// A header that was kept.
@@ -221,6 +186,7 @@ pub(crate) fn quarantine_from(name: &str) -> Option<Quarantine> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use bytes::Bytes;
     use proptest::{collection::vec, option, prelude::*};
 
     use super::*;
@@ -260,11 +226,13 @@ pub(crate) mod tests {
         #[test]
         fn an_event_is_read_as_it_was_written(event in event(), owner: u64, sequence: u64, receipt: [u8; 8]) {
             let receipt = ReceiptId(receipt);
-            let stored = compress(&event.body).into_owned();
-            let item = encode(&event, stored, owner, sequence, receipt);
+            let stored = Stored::pack(&event.body, None);
+            let item = encode(&event, stored.clone(), owner, sequence, receipt);
             let read = EventItem::decode(&item).unwrap();
-            let body_bytes = event.body.len();
-            prop_assert_eq!(read, EventItem { event, body_bytes, owner, number: sequence, receipt });
+            prop_assert_eq!(read.stored.unpack(None), Some(event.body.clone()));
+            prop_assert_eq!(read.stored.body_bytes(), event.body.len());
+            let event = EventParts { body: Bytes::new(), ..event };
+            prop_assert_eq!(read, EventItem { event, stored, owner, number: sequence, receipt });
         }
     }
 
@@ -283,7 +251,7 @@ pub(crate) mod tests {
             body_expires_at: Timestamp::from_micros(1_702_592_000_123_456),
             key_expires_at: Some(Timestamp::from_micros(1_702_592_600_123_456)),
         };
-        let item = encode(&event, Vec::new(), 41, 1_000_000, ReceiptId([7; 8]));
+        let item = encode(&event, Stored::default(), 41, 1_000_000, ReceiptId([7; 8]));
         let bytes = crate::dynamodb::item::billed_bytes(&item);
         assert!(bytes <= 250, "{bytes} bytes");
     }
