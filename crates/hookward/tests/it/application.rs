@@ -98,12 +98,17 @@ impl Application {
         what: &str,
         holds: impl Fn(&[Delivery]) -> bool,
     ) -> Vec<Delivery> {
+        let deliveries = self.waits(&holds);
+        assert!(holds(&deliveries), "not within {PATIENCE:?}: {what}; there are {deliveries:?}");
+        deliveries
+    }
+
+    /// Waits until what has arrived is as it should be, or nobody would wait any longer; what has arrived.
+    pub(crate) fn waits(&self, holds: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
         let deliveries = self.shared.deliveries.lock().unwrap();
         let waiting = |deliveries: &mut Vec<Delivery>| !holds(deliveries);
         let waited = self.shared.arrived.wait_timeout_while(deliveries, PATIENCE, waiting);
-        let (deliveries, timeout) = waited.unwrap();
-        assert!(!timeout.timed_out(), "not within {PATIENCE:?}: {what}; there are {deliveries:?}");
-        deliveries.clone()
+        waited.unwrap().0.clone()
     }
 
     /// Waits for so many deliveries.
