@@ -30,3 +30,5 @@ mod program;
 mod secured;
 #[cfg(test)]
 mod training;
+#[cfg(test)]
+mod units;
