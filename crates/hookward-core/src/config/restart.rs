@@ -1,6 +1,8 @@
 //! What a running gateway cannot take up from a new configuration.
 
-use super::{Admin, Config, DynamoDb, Embedded, Limits, LogConfig, Server, StoreConfig};
+use super::{
+    Admin, Config, DynamoDb, Embedded, Limits, LogConfig, Server, StoreConfig,
+};
 
 impl Config {
     /// The keys that are other ones in `new` and count only from a gateway's start: all but those of sources and
@@ -69,10 +71,14 @@ fn of_dynamodb(old: &DynamoDb, new: &DynamoDb) -> Vec<&'static str> {
         node_lease,
         journal_delay,
         queue_max,
+        large_bodies,
         // Of the table, not of the gateway.
         kms_key: _,
         write_units_max: _,
     } = old;
+    let both = [large_bodies.as_ref(), new.large_bodies.as_ref()];
+    let buckets = both.map(|large| large.map(|large| &large.bucket));
+    let prefixes = both.map(|large| large.map(|large| &large.prefix));
     changed([
         ("store.table", *table == new.table),
         ("store.region", *region == new.region),
@@ -81,6 +87,8 @@ fn of_dynamodb(old: &DynamoDb, new: &DynamoDb) -> Vec<&'static str> {
         ("store.node_lease", *node_lease == new.node_lease),
         ("store.journal_delay", *journal_delay == new.journal_delay),
         ("store.queue_max", *queue_max == new.queue_max),
+        ("store.large_bodies_bucket", buckets[0] == buckets[1]),
+        ("store.large_bodies_prefix", prefixes[0] == prefixes[1]),
     ])
 }
 
