@@ -3,16 +3,26 @@
 use std::{net::IpAddr, sync::Arc};
 
 use aws_config::BehaviorVersion;
-use aws_sdk_dynamodb::config::{Builder, Region};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{Builder, Region},
+};
 use hookward_core::config;
 use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
-    dynamodb::{self, DynamoDb, Options, WriteBudgets, train::Trainer},
+    dynamodb::{
+        self, DynamoDb, Options, WriteBudgets,
+        bodies::{Bucket, LargeBodies},
+        train::Trainer,
+    },
 };
 use http::Uri;
 
 use crate::{failure::Failure, secrets};
+
+/// Connections to S3 that are kept: large bodies are few.
+const BUCKET_CONNECTIONS: usize = 16;
 
 /// Opens the store as a node of its table. One that is not `serving` leaves the work of nodes that are gone to others.
 pub(crate) async fn open(
@@ -38,7 +48,7 @@ async fn enter(
     config: &config::DynamoDb,
     options: Options,
 ) -> Result<DynamoDb, Failure> {
-    let client = dynamodb::client(access.connection, &options);
+    let (client, options) = client(access, config, options).await?;
     let opened = DynamoDb::open(client, options, SystemClock::start().now()).await;
     opened.map_err(|error| not_opened(config, error))
 }
@@ -47,9 +57,23 @@ async fn enter(
 pub(crate) async fn open_trainer(config: &config::DynamoDb) -> Result<Trainer, Failure> {
     let options = options(config, false);
     let access = Access::of(config, options.in_flight_max).await?;
-    let client = dynamodb::client(access.connection, &options);
+    let (client, options) = client(access, config, options).await?;
     let opened = Trainer::open(client, options, SystemClock::start().now()).await;
     opened.map_err(|error| not_opened(config, error))
+}
+
+/// A client for the table, and options that have the bucket.
+async fn client(
+    access: Access,
+    config: &config::DynamoDb,
+    options: Options,
+) -> Result<(Client, Options), Failure> {
+    let client = dynamodb::client(access.connection, &options);
+    let Some(large) = &config.large_bodies else { return Ok((client, options)) };
+    let connection = bucket_connection(config).await?;
+    let bodies = Arc::new(Bucket::new(connection, &*large.bucket, &options.patience));
+    let large_bodies = Some(LargeBodies { bodies, prefix: large.prefix.clone() });
+    Ok((client, Options { large_bodies, ..options }))
 }
 
 fn not_opened(config: &config::DynamoDb, error: StoreError) -> Failure {
@@ -88,17 +112,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) async fn of(config: &config::DynamoDb, connections: usize) -> Result<Self, Failure> {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(dynamodb::http_client(connections));
-        if let Some(region) = &config.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        let shared = loader.load().await;
-        let Some(region) = shared.region() else {
-            return Err(Failure::config(
-                "no AWS region: write `region` into [store], or set AWS_REGION",
-            ));
-        };
+        let (shared, region) = found(config, connections).await?;
         let mut connection = Builder::from(&shared);
         let endpoint = if let Some(endpoint) = &config.endpoint {
             connection = connection.endpoint_url(endpoint.to_string());
@@ -128,6 +142,37 @@ pub(crate) fn is_amazon(endpoint: &str) -> bool {
     ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().any(|amazon| {
         host.strip_suffix(amazon).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })
+}
+
+/// The way to the bucket of large bodies. Only the environment says where S3 is, if not at Amazon.
+pub(crate) async fn bucket_connection(
+    config: &config::DynamoDb,
+) -> Result<aws_sdk_s3::config::Builder, Failure> {
+    let (shared, _) = found(config, BUCKET_CONNECTIONS).await?;
+    let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+    variables.into_iter().try_for_each(encrypted)?;
+    // What is not Amazon's own seldom has a name for each bucket.
+    let elsewhere = variables.into_iter().any(|variable| secrets::variable(variable).is_some());
+    Ok(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere))
+}
+
+/// What the AWS SDK finds in the environment, in the region that the file says.
+async fn found(
+    config: &config::DynamoDb,
+    connections: usize,
+) -> Result<(aws_config::SdkConfig, Region), Failure> {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(dynamodb::http_client(connections));
+    if let Some(region) = &config.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    let shared = loader.load().await;
+    match shared.region().cloned() {
+        Some(region) => Ok((shared, region)),
+        None => {
+            Err(Failure::config("no AWS region: write `region` into [store], or set AWS_REGION"))
+        }
+    }
 }
 
 /// What the file may not say, the environment may not say either: see `endpoint` in the configuration.

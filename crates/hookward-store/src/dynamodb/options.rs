@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use super::bodies::LargeBodies;
 use super::spending::WriteBudgets;
 
 /// How a [`DynamoDb`](super::DynamoDb) store works.
@@ -31,6 +32,8 @@ pub struct Options {
     pub write_budgets: Arc<WriteBudgets>,
     /// How often a newer dictionary of a source is looked for. 5 min.
     pub dictionary_refresh: Duration,
+    /// Where bodies are kept that do not fit into an item; their events are refused without. `None`.
+    pub large_bodies: Option<LargeBodies>,
     /// Whether it finishes the work of nodes that are gone. `true`; a tool that only looks and decides does not.
     pub takes_over: bool,
     /// How long calls to DynamoDB may take.
@@ -71,6 +74,7 @@ impl Options {
             recent_max: 100_000,
             write_budgets: Arc::default(),
             dictionary_refresh: hookward_core::limits::DICTIONARY_REFRESH,
+            large_bodies: None,
             takes_over: true,
             patience: Patience::default(),
             clock: Arc::new(BootClock),

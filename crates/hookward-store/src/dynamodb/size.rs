@@ -3,6 +3,13 @@
 /// A typical event's item beside its body: with a type, the sender's id and one kept header.
 pub const EVENT_BYTES: u64 = 200;
 
+/// The largest item that is written: DynamoDB refuses one of 400 KiB, and this leaves room for its attributes. A body that does
+/// not fit goes into a bucket.
+pub const ITEM_BYTES_MAX: usize = 350 * 1024;
+
+/// What an item has in place of such a body: the key of the object, with a prefix of some characters.
+pub const OBJECT_BYTES: u64 = 75;
+
 /// An item of the journal beside its events, for one source.
 pub const JOURNAL_BYTES: u64 = 55;
 
@@ -96,7 +103,8 @@ mod tests {
 
     #[test]
     fn events_are_as_large_as_is_said() {
-        let item = event::encode(&event(), Stored::default(), 41, 1_000_000, ReceiptId([7; 8]));
+        let item =
+            event::encode(&event(), Stored::plain(Bytes::new()), 41, 1_000_000, ReceiptId([7; 8]));
         close(EVENT_BYTES, billed_bytes(&item));
     }
 

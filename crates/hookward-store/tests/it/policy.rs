@@ -77,7 +77,7 @@ pub(crate) struct Guardian(Policy);
 impl Guardian {
     /// Before a gateway with all that it may have.
     pub(crate) fn of_a_gateway() -> Self {
-        let features = Features { admin: true, each: true, customer_key: false };
+        let features = Features { admin: true, each: true, ..Features::default() };
         Self(Policy::of(Role::Gateway, features))
     }
 }
@@ -554,7 +554,7 @@ async fn replayers_calls(features: Features) -> Vec<Call> {
 
 fn all_features() -> impl Iterator<Item = Features> {
     let flags = [(false, false), (true, false), (false, true), (true, true)];
-    flags.into_iter().map(|(admin, each)| Features { admin, each, customer_key: false })
+    flags.into_iter().map(|(admin, each)| Features { admin, each, ..Features::default() })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
