@@ -41,7 +41,7 @@ use crate::{
 const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 /// No item takes so much of what does not compress.
-const LARGE: usize = 600_000;
+pub(crate) const LARGE: usize = 600_000;
 
 fn shop() -> SourceName {
     SourceName::parse("shop").unwrap()
@@ -52,7 +52,7 @@ fn key(number: u64) -> EventKey {
 }
 
 /// Bytes that do not compress.
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut dice = fastrand::Rng::with_seed(seed);
     std::iter::repeat_with(|| dice.u8(..)).take(bytes).collect()
 }
@@ -114,7 +114,19 @@ impl Bodies for Watched {
     }
 }
 
-fn connection(endpoint: SocketAddr) -> Builder {
+/// Makes a bucket.
+pub(crate) async fn make(name: &str) -> Client {
+    let config = connection(bucket::address()).behavior_version(BehaviorVersion::v2026_01_12());
+    let client = Client::from_conf(config.build());
+    let place = CreateBucketConfiguration::builder()
+        .location_constraint(BucketLocationConstraint::EuCentral1)
+        .build();
+    let create = client.create_bucket().bucket(name).create_bucket_configuration(place);
+    create.send().await.unwrap();
+    client
+}
+
+pub(crate) fn connection(endpoint: SocketAddr) -> Builder {
     Builder::new()
         .endpoint_url(format!("http://{endpoint}"))
         .region(Region::new("eu-central-1"))
@@ -134,13 +146,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let table = local::table().await;
-        let config = connection(bucket::address()).behavior_version(BehaviorVersion::v2026_01_12());
-        let client = Client::from_conf(config.build());
-        let place = CreateBucketConfiguration::builder()
-            .location_constraint(BucketLocationConstraint::EuCentral1)
-            .build();
-        let create = client.create_bucket().bucket(&table).create_bucket_configuration(place);
-        create.send().await.unwrap();
+        let client = make(&table).await;
         let bucket = Bucket::new(connection(bucket::address()), &table, &local::patient());
         let watched = Arc::new(Watched {
             bucket,
