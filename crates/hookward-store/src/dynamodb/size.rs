@@ -109,6 +109,16 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_an_object_is_as_large_as_is_said() {
+        let item = |stored| event::encode(&event(), stored, 41, 1_000_000, ReceiptId([7; 8]));
+        let body = Bytes::from(vec![7; 500_000]);
+        let key = |_: &[u8]| format!("hookward/{}", "0".repeat(64));
+        let (named, _) = Stored::plain(body.clone()).moved(&body, key).unwrap();
+        let without = billed_bytes(&item(Stored::plain(Bytes::new())));
+        close(OBJECT_BYTES, billed_bytes(&item(named)) - without);
+    }
+
+    #[test]
     fn the_journal_is_as_large_as_is_said() {
         for events in [1, 10, 40, 100] {
             let said = JOURNAL_BYTES + events as u64 * JOURNAL_EVENT_BYTES;
