@@ -34,12 +34,18 @@ ADMIN = '[admin]\ntoken = "env:ADMIN_TOKEN"\n'
 STORE = '[store]\nkind = "dynamodb"\ntable = "webhooks"\nregion = "eu-central-1"\nwrite_units_max = 750\n'
 SOURCE = '[sources.orders]\nprovider = "hmac"\nsecret = "env:ORDERS"\n'
 KEYED = f'kms_key = "{KEY_ARN}"\n'
+BUCKET = 'large_bodies_bucket = "webhooks-bodies"\nlarge_bodies_prefix = "orders/"\n'
+BUCKET_ARN = "arn:aws:s3:::webhooks-bodies"
+BODIES_ARN = BUCKET_ARN + "/orders/*"
+# The usual retention of 30 days, a week, and a day.
+BODIES_DAYS = 38
 CONFIGURATIONS = {
     "plain": STORE + SOURCE,
     "admin": ADMIN + STORE + SOURCE,
     "key": STORE + KEYED + SOURCE,
     "each": STORE + 'completion = "each"\n' + SOURCE,
-    "everything": ADMIN + STORE + KEYED + 'completion = "each"\n' + SOURCE,
+    "bucket": STORE + BUCKET + SOURCE,
+    "everything": ADMIN + STORE + KEYED + BUCKET + 'completion = "each"\n' + SOURCE,
 }
 
 
@@ -71,6 +77,15 @@ def linted(policy):
         return parliament.analyze_policy_string(json.dumps(policy), include_community_auditors=True).findings
 
 
+def is_objects(statement):
+    """Whether it is about objects of one bucket, below a prefix: those cannot be named otherwise."""
+    return (
+        statement["Resource"] == BODIES_ARN
+        and {action.split(":")[0] for action in statement["Action"]} == {"s3"}
+        and all(action.endswith("Object") for action in statement["Action"])
+    )
+
+
 def faults(policy):
     """What no linter finds: where a policy is not least privilege as Hookward means it."""
     found = []
@@ -81,7 +96,7 @@ def faults(policy):
         actions, conditions = statement["Action"], statement.get("Condition", {})
         if any("*" in action or "?" in action for action in actions):
             found.append("an action with a wildcard")
-        if "*" in statement["Resource"]:
+        if "*" in statement["Resource"] and not is_objects(statement):
             found.append("a resource with a wildcard")
         if statement["Effect"] != "Allow":
             continue
@@ -140,7 +155,8 @@ def test_each_role_is_printed_alone_as_with_the_others(configuration):
 def test_the_policies_name_one_table_and_one_key(configuration):
     keyed = "kms_key" in configuration.read_text(encoding="utf-8")
     resources = {it["Resource"] for policy in policies(configuration).values() for it in policy["Statement"]}
-    assert resources == ({TABLE_ARN, KEY_ARN} if keyed else {TABLE_ARN})
+    has_bucket = "bucket" in configuration.read_text(encoding="utf-8")
+    assert resources == {TABLE_ARN} | ({KEY_ARN} if keyed else set()) | ({BUCKET_ARN, BODIES_ARN} if has_bucket else set())
 
 
 def test_the_policies_evaluate_to_what_they_are_for(configuration):
@@ -168,6 +184,12 @@ def test_the_policies_evaluate_to_what_they_are_for(configuration):
     assert allows(policy["doctor"], "dynamodb:DescribeTable")
     text = configuration.read_text(encoding="utf-8")
     assert allows(policy["gateway"], "kms:Decrypt") == ("kms_key" in text)
+    assert allows(policy["gateway"], "s3:PutObject") == ("bucket" in text)
+    for role in ROLES:
+        works = role in ("gateway", "reader", "replayer", "trainer")
+        assert allows(policy[role], "s3:GetObject") == (works and "bucket" in text), role
+        assert allows(policy[role], "s3:PutObject") <= (role == "gateway"), role
+        assert not allows(policy[role], "s3:DeleteObject"), role
     assert allows(policy["gateway"], "dynamodb:UpdateItem", event)
     assert allows(policy["replayer"], "dynamodb:UpdateItem", event) == ("each" in text)
     assert allows(policy["gateway"], "dynamodb:Query", "x#20000#0") == ("[admin]" in text)
@@ -250,6 +272,8 @@ def test_the_linter_finds_nothing_in_the_templates(tmp_path):
         configuration.write_text(text, encoding="utf-8")
         templates[f"{name}-table"] = hookward(configuration, "cloudformation")
         templates[f"{name}-all"] = hookward(configuration, "cloudformation", *SERVICE)
+        if "bucket" in text:
+            templates[f"{name}-bucket"] = hookward(configuration, "cloudformation", "--bucket", *SERVICE)
     said = cfn_lint(templates, tmp_path)
     assert said == {name: [] for name in templates}
 
@@ -297,6 +321,41 @@ def test_the_template_makes_the_table_that_the_configuration_wants(configuration
     assert not any("Index" in name for name in properties)
 
 
+def with_bucket(tmp_path):
+    configuration = tmp_path / "hookward.toml"
+    configuration.write_text(CONFIGURATIONS["bucket"], encoding="utf-8")
+    return configuration
+
+
+def test_the_template_makes_the_bucket_for_nobody_else_and_long_enough(tmp_path):
+    template = yaml.safe_load(hookward(with_bucket(tmp_path), "cloudformation", "--bucket"))
+    assert list(template["Resources"]) == ["Table", "Bodies"]
+    bucket = template["Resources"]["Bodies"]
+    assert bucket["Type"] == "AWS::S3::Bucket"
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    properties = bucket["Properties"]
+    assert properties["BucketName"] == "webhooks-bodies"
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["Prefix"], rule["ExpirationInDays"]) == ("Enabled", "orders/", BODIES_DAYS)
+    (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+
+
+def test_terraform_makes_the_bucket_for_nobody_else_and_long_enough(tmp_path):
+    _, blocks = terraform(with_bucket(tmp_path), "--bucket")
+    assert blocks["aws_s3_bucket.hookward_bodies"]["bucket"] == "webhooks-bodies"
+    block = dict(blocks["aws_s3_bucket_public_access_block.hookward_bodies"])
+    assert block.pop("bucket") == "${aws_s3_bucket.hookward_bodies.id}"
+    assert len(block) == 4 and set(block.values()) == {True}
+    (rule,) = blocks["aws_s3_bucket_lifecycle_configuration.hookward_bodies"]["rule"]
+    assert rule["filter"] == [{"prefix": "orders/"}]
+    assert (rule["status"], rule["expiration"]) == ("Enabled", [{"days": BODIES_DAYS}])
+    (rule,) = blocks["aws_s3_bucket_server_side_encryption_configuration.hookward_bodies"]["rule"]
+    assert rule["apply_server_side_encryption_by_default"] == [{"sse_algorithm": "AES256"}]
+
+
 VIA = "dynamodb.eu-central-1.amazonaws.com"
 
 
@@ -308,6 +367,9 @@ def test_the_template_has_the_policies_that_iam_prints(configuration):
         text = json.dumps(policy)
         text = text.replace('{"Fn::GetAtt": ["Table", "Arn"]}', json.dumps(TABLE_ARN))
         text = text.replace('{"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}', json.dumps(VIA))
+        for arn in (BUCKET_ARN, BODIES_ARN):
+            substituted = {"Fn::Sub": arn.replace("arn:aws:", "arn:${AWS::Partition}:")}
+            text = text.replace(json.dumps(substituted), json.dumps(arn))
         assert json.loads(text) == printed[role], role
     role = resources["GatewayRole"]["Properties"]
     assert role["ManagedPolicyArns"] == [{"Ref": "GatewayPolicy"}]
@@ -372,6 +434,8 @@ def test_terraform_has_the_policies_that_iam_prints(configuration):
     references = {
         "${aws_dynamodb_table.hookward.arn}": TABLE_ARN,
         "dynamodb.${data.aws_region.current.region}.${data.aws_partition.current.dns_suffix}": VIA,
+        "arn:${data.aws_partition.current.partition}:s3:::webhooks-bodies": BUCKET_ARN,
+        "arn:${data.aws_partition.current.partition}:s3:::webhooks-bodies/orders/*": BODIES_ARN,
     }
 
     def statement(block):

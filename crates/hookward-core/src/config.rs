@@ -175,6 +175,7 @@ pub struct Admin {
 
 /// Where events are kept.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum StoreConfig {
     /// In files of this machine.
     Embedded(Embedded),
@@ -213,8 +214,19 @@ pub struct DynamoDb {
     pub queue_max: usize,
     /// The KMS key that encrypts the table. `None`: one that AWS owns.
     pub kms_key: Option<String>,
+    /// Where bodies are kept that do not fit into an item. `None`: their events are refused.
+    pub large_bodies: Option<LargeBodies>,
     /// The cap on the table's write units a second.
     pub write_units_max: u32,
+}
+
+/// A place for bodies that do not fit into an item of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LargeBodies {
+    /// The S3 bucket.
+    pub bucket: String,
+    /// What the keys in it begin with.
+    pub prefix: String,
 }
 
 /// How a DynamoDB store writes that an event is finished.

@@ -183,6 +183,10 @@ pub const DICTIONARY_WAIT: Duration = Duration::from_millis(300);
 /// How many former dictionaries a gateway keeps for reading before it forgets them: about 300 KiB of memory each.
 pub const DICTIONARIES_LOADED_MAX: usize = 64;
 
+/// How much longer than the longest body a bucket keeps what is in it, at least: the week by which unfinished events are
+/// given more time, and a day, since S3 counts from midnight to midnight.
+pub const LARGE_BODIES_EXTRA: Duration = Duration::from_hours(8 * 24);
+
 /// How often expired events are forgotten and the certificate's files looked at: retention counts in hours, and a renewed
 /// certificate comes days before the former one ends.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);

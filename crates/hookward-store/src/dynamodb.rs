@@ -10,13 +10,14 @@
 //!
 //! - [`append`]: a new event, or what to say of one that was there ([`duplicate`], [`resolve`])
 //! - [`journal`]: shared writes
-//! - [`dictionary`], [`train`]: what bodies are compressed with
+//! - [`dictionary`], [`train`]: what bodies are compressed with; [`bodies`]: those that do not fit into an item
 //! - [`deliver`], [`operate`], [`reads`], [`list`]: the rest of the contract
 //! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
 //! - [`book`], [`recent`], [`ledger`]: memory
 //! - [`table`], [`client`], [`usage`], [`trouble`]: DynamoDB's calls, costs and errors
 
 mod append;
+pub mod bodies;
 mod book;
 mod client;
 mod deliver;

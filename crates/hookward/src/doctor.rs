@@ -11,6 +11,7 @@ use crate::{
     settings::{self, ConfigFile},
 };
 
+mod bucket;
 mod clock;
 mod destination;
 pub(crate) mod finding;

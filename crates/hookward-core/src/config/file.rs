@@ -114,6 +114,10 @@ section! {
         optional journal_delay: Length(Duration::ZERO..=Duration::from_millis(500)) => Duration = "`10ms`";
         /// The KMS key that encrypts the table: its ARN, id or alias. For `hookward dynamodb` and `doctor`; the gateway itself does not use it.
         optional kms_key: NON_EMPTY => String = "a key that AWS owns, free of charge";
+        /// The S3 bucket for bodies that are larger than an item of the table can be, about 350 KiB once compressed; `AWS_ENDPOINT_URL_S3` says where S3 is, if it is not Amazon's own. Without one, such events are refused.
+        optional large_bodies_bucket: BUCKET => String = "none";
+        /// What the keys of such bodies begin with.
+        optional large_bodies_prefix: PREFIX => String = "`hookward/`";
         /// The most write units a second that the table may cost: what `hookward dynamodb create` sets as its cap.
         optional write_units_max: Whole(1..=10_000_000) => u32 = "`4000`, what a new table takes at once";
     }
@@ -136,6 +140,8 @@ impl Store {
             written("node_lease", &self.node_lease),
             written("journal_delay", &self.journal_delay),
             written("kms_key", &self.kms_key),
+            written("large_bodies_bucket", &self.large_bodies_bucket),
+            written("large_bodies_prefix", &self.large_bodies_prefix),
             written("write_units_max", &self.write_units_max),
         ];
         keys.into_iter().flatten().collect()
@@ -490,6 +496,50 @@ const TABLE: Text<String> = Text {
 };
 
 /// A region of AWS.
+const BUCKET: Text<String> = Text {
+    words: "the name of a bucket",
+    pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    parse: |text| {
+        let known =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
+        let ends = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let bytes = text.as_bytes();
+        if (3..=63).contains(&bytes.len())
+            && bytes.iter().copied().all(known)
+            && ends(bytes.first())
+            && ends(bytes.last())
+        {
+            Ok(text.to_owned())
+        } else {
+            let help = "use 3 to 63 small letters, digits and any of . - between them";
+            Err((
+                format!("{} is not the name of a bucket", super::diagnostic::quoted(text)),
+                Some(help.to_owned()),
+            ))
+        }
+    },
+    show: String::clone,
+};
+
+/// Nothing in it means something in a policy or in a URL.
+const PREFIX: Text<String> = Text {
+    words: "the beginning of a key",
+    pattern: "^[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,199}$",
+    parse: |text| {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-');
+        if (1..=200).contains(&text.len()) && text.chars().all(known) && !text.starts_with('/') {
+            Ok(text.to_owned())
+        } else {
+            let help = "use letters, digits and any of _ . - and / such as hookward/";
+            Err((
+                format!("{} is not the beginning of a key", super::diagnostic::quoted(text)),
+                Some(help.to_owned()),
+            ))
+        }
+    },
+    show: String::clone,
+};
+
 const REGION: Text<String> = Text {
     words: "an AWS region",
     pattern: "^[a-z0-9-]+$",

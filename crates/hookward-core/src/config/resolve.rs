@@ -11,8 +11,8 @@ use std::{
 use http::{HeaderName, Uri};
 
 use super::{
-    Admin, Circuit, Completion, Config, DestinationConfig, DynamoDb, Embedded, Limits, LogConfig,
-    Server, StoreConfig, Tls,
+    Admin, Circuit, Completion, Config, DestinationConfig, DynamoDb, Embedded, LargeBodies, Limits,
+    LogConfig, Server, StoreConfig, Tls,
     diagnostic::{did_you_mean, quoted, similar},
     file::{self, File, StoreKind},
     section::{At, Context, Slot, Spot},
@@ -189,6 +189,20 @@ fn store(written: file::Store, context: &mut Context<'_>) -> StoreConfig {
             if let Some(endpoint) = written.endpoint.get() {
                 refuse_plain_http(endpoint, context);
             }
+            if let (Some(prefix), None) =
+                (written.large_bodies_prefix.get(), written.large_bodies_bucket.get())
+            {
+                context.error_with_help(
+                    &prefix.spot,
+                    "large_bodies_prefix means nothing without a bucket",
+                    "write large_bodies_bucket too, or leave it out",
+                );
+            }
+            let prefix = written.large_bodies_prefix.value();
+            let large_bodies = written.large_bodies_bucket.value().map(|bucket| LargeBodies {
+                bucket,
+                prefix: prefix.unwrap_or_else(|| "hookward/".to_owned()),
+            });
             StoreConfig::DynamoDb(DynamoDb {
                 table: written.table.value().unwrap_or_else(|| "hookward".to_owned()),
                 region: written.region.value(),
@@ -201,6 +215,7 @@ fn store(written: file::Store, context: &mut Context<'_>) -> StoreConfig {
                     .unwrap_or(crate::limits::JOURNAL_DELAY_DEFAULT),
                 queue_max: written.queue_max.value as usize,
                 kms_key: written.kms_key.value(),
+                large_bodies,
                 write_units_max: written
                     .write_units_max
                     .value()

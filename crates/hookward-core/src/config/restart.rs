@@ -69,10 +69,14 @@ fn of_dynamodb(old: &DynamoDb, new: &DynamoDb) -> Vec<&'static str> {
         node_lease,
         journal_delay,
         queue_max,
+        large_bodies,
         // Of the table, not of the gateway.
         kms_key: _,
         write_units_max: _,
     } = old;
+    let both = [large_bodies.as_ref(), new.large_bodies.as_ref()];
+    let buckets = both.map(|large| large.map(|large| &large.bucket));
+    let prefixes = both.map(|large| large.map(|large| &large.prefix));
     changed([
         ("store.table", *table == new.table),
         ("store.region", *region == new.region),
@@ -81,6 +85,8 @@ fn of_dynamodb(old: &DynamoDb, new: &DynamoDb) -> Vec<&'static str> {
         ("store.node_lease", *node_lease == new.node_lease),
         ("store.journal_delay", *journal_delay == new.journal_delay),
         ("store.queue_max", *queue_max == new.queue_max),
+        ("store.large_bodies_bucket", buckets[0] == buckets[1]),
+        ("store.large_bodies_prefix", prefixes[0] == prefixes[1]),
     ])
 }
 

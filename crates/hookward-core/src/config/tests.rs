@@ -860,6 +860,7 @@ fn a_dynamodb_store_needs_no_more_than_its_kind() {
         journal_delay: Duration::from_millis(10),
         queue_max: limits::QUEUE_DEFAULT,
         kms_key: None,
+        large_bodies: None,
         write_units_max: 4_000,
     };
     assert_eq!(store("[store]\nkind = 'dynamodb'"), plain);
@@ -872,9 +873,37 @@ fn a_dynamodb_store_needs_no_more_than_its_kind() {
         journal_delay: Duration::ZERO,
         queue_max: 7,
         kms_key: Some("alias/webhooks".into()),
+        large_bodies: Some(LargeBodies {
+            bucket: "webhooks-bodies".into(),
+            prefix: "orders/".into(),
+        }),
         write_units_max: 100,
     };
     assert_eq!(store(DYNAMODB), full);
+    let large = store("[store]\nkind = 'dynamodb'\nlarge_bodies_bucket = 'a.b-c'").large_bodies;
+    assert_eq!(large, Some(LargeBodies { bucket: "a.b-c".into(), prefix: "hookward/".into() }));
+}
+
+#[test]
+fn large_bodies_need_a_bucket_and_names_that_mean_nothing_else() {
+    let found = |keys: &str| {
+        let text = format!("[store]\nkind = 'dynamodb'\n{keys}\n{REST}");
+        parse(&text).map_or_else(|wrong| lines(&wrong), |_| String::new())
+    };
+    let alone = found("large_bodies_prefix = 'a/'");
+    assert!(
+        alone.contains("store.large_bodies_prefix: large_bodies_prefix means nothing without"),
+        "{alone}"
+    );
+    for bucket in ["ab", "Bodies", "-bodies", "bodies.", "bod/ies", "bod*ies"] {
+        let found = found(&format!("large_bodies_bucket = '{bucket}'"));
+        assert!(found.contains("is not the name of a bucket"), "{bucket}: {found}");
+    }
+    for prefix in ["", "/a", "a*", "a b", "${x}"] {
+        let keys = format!("large_bodies_bucket = 'bodies'\nlarge_bodies_prefix = '{prefix}'");
+        let found = found(&keys);
+        assert!(found.contains("is not the beginning of a key"), "{prefix:?}: {found}");
+    }
 }
 
 #[test]
@@ -1071,7 +1100,7 @@ fn what_counts_only_from_the_start_is_named_when_it_changes() {
 
 #[test]
 fn a_table_counts_from_the_start_and_what_provisions_it_does_not() {
-    let store = |keys: &str| good(&format!("[store]\nkind = 'dynamodb'\n{keys}"));
+    let store = |keys: &str| good(&format!("[store]\nkind = 'dynamodb'\n{keys}\n{REST}"));
     let plain = store("");
     for (keys, expected) in [
         ("table = 'others'", "store.table"),
@@ -1084,9 +1113,14 @@ fn a_table_counts_from_the_start_and_what_provisions_it_does_not() {
     ] {
         assert_eq!(plain.needs_restart_for(&store(keys)), [expected]);
     }
+    let bucket = store("large_bodies_bucket = 'bodies'");
+    let both = ["store.large_bodies_bucket", "store.large_bodies_prefix"];
+    assert_eq!(plain.needs_restart_for(&bucket), both);
+    let elsewhere = store("large_bodies_bucket = 'bodies'\nlarge_bodies_prefix = 'a/'");
+    assert_eq!(bucket.needs_restart_for(&elsewhere), both[1..]);
     let provisioned = store("kms_key = 'alias/hooks'\nwrite_units_max = 10");
     assert_eq!(plain.needs_restart_for(&provisioned), [""; 0]);
-    assert_eq!(plain.needs_restart_for(&good("")), ["store.kind"]);
+    assert_eq!(plain.needs_restart_for(&good(REST)), ["store.kind"]);
 }
 
 #[test]

@@ -10,23 +10,21 @@ use super::{
     book::{Facts, Unresolved, Waiting},
     duplicate::Standing,
     item::{
-        EXPIRES, billed_bytes,
-        body::Stored,
+        Attributes, EXPIRES, Item, billed_bytes,
+        body::{Place, Stored},
         dead::DeadMark,
         event::{self, EventItem, ReceiptId},
         journal::{Entry, EntryKind},
     },
     journal::Told,
     options::Flaw,
+    size::ITEM_BYTES_MAX,
     table::{For, Guard, Written},
     tenure::Tenure,
     trouble::Trouble,
     usage::Purpose,
 };
 use crate::{Claim, Lease, Receipt, State, StoreError};
-
-/// The largest item, above which DynamoDB (400 KiB) might refuse it: with room for headers and attributes.
-const ITEM_BYTES_MAX: usize = 350 * 1024;
 
 /// From this size on, a body is compressed where it holds up nobody else.
 const LARGE_BODY_BYTES: usize = 64 * 1024;
@@ -41,6 +39,8 @@ struct Turn {
     /// The number under which the journal holds it, where that is another one.
     also: Option<u64>,
     receipt: ReceiptId,
+    /// Whether an earlier try of the same event may have been written.
+    again: bool,
     /// Told when the journal holds it; `None` when it does.
     journal: Option<Told>,
     /// Dropped when the key is not on its way any more, which tells whoever waits for that.
@@ -141,6 +141,7 @@ impl Shared {
                 number: earlier.number,
                 also,
                 receipt: earlier.receipt,
+                again: true,
                 journal: also.map(|also| self.enqueue(&mut book, also, entry, expires_at)),
                 _on_its_way: sender,
             }
@@ -151,6 +152,7 @@ impl Shared {
                 number,
                 also: None,
                 receipt: ReceiptId(fastrand::u64(..).to_be_bytes()),
+                again: false,
                 journal: Some(self.enqueue(&mut book, number, entry, expires_at)),
                 _on_its_way: sender,
             }
@@ -165,13 +167,31 @@ impl Shared {
         claim: Claim,
         turn: Turn,
     ) -> Result<Receipt, StoreError> {
-        let Turn { tenure, number, also, receipt, journal, _on_its_way } = turn;
+        let Turn { tenure, number, also, receipt, again, journal, _on_its_way } = turn;
         let numbers: Vec<u64> = [number].into_iter().chain(also).collect();
         let (event, stored) = self.packed(event).await;
         let facts = Facts::of(&event, receipt, event.body.len());
-        let item = event::encode(&event, stored, tenure.node, number, receipt);
-        let item = self.with_status(item, event.intake);
-        if billed_bytes(&item) > ITEM_BYTES_MAX {
+        let encode = |stored| {
+            let item = event::encode(&event, stored, tenure.node, number, receipt);
+            self.with_status(item, event.intake)
+        };
+        let mut item = encode(stored);
+        if is_too_large(&item) {
+            match self.moved(&event, &item).await {
+                Ok(Some(stored)) => item = encode(stored),
+                Ok(None) => {}
+                Err(error) => {
+                    if again {
+                        let journaled = self.wait_for_journal(journal).await.is_ok();
+                        self.leave_unresolved(&tenure, &facts, number, journaled);
+                    } else {
+                        self.finish_numbers(&tenure, &numbers);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        if is_too_large(&item) {
             self.finish_numbers(&tenure, &numbers);
             return Err(StoreError::TooLarge { max: ITEM_BYTES_MAX });
         }
@@ -225,6 +245,22 @@ impl Shared {
         // The task does not panic; if it was cancelled, the body is stored as it is.
         let stored = packing.await.unwrap_or_else(|_| Stored::plain(event.body.clone()));
         (event, stored)
+    }
+
+    /// A body that does not fit into an item, in an object: durable when this returns. `None` where there is nothing for it.
+    async fn moved(&self, event: &EventParts, item: &Item) -> Result<Option<Stored>, StoreError> {
+        let Some(large) = self.options.large_bodies.clone() else { return Ok(None) };
+        let stored = Stored::read(Attributes(item))?;
+        let (body, keys) = (event.body.clone(), large.clone());
+        let moving =
+            tokio::task::spawn_blocking(move || stored.moved(&body, |bytes| keys.key_of(bytes)));
+        let moved = moving.await.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
+        let Some((stored, bytes)) = moved else { return Ok(None) };
+        if let Place::Object(key) = &stored.place {
+            let kept = large.bodies.put(key, bytes).await;
+            kept.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
+        }
+        Ok(Some(stored))
     }
 
     /// Takes the durable event into this node's memory. `Unavailable` when it is not this node's any more.
@@ -342,4 +378,8 @@ impl Shared {
         }
         self.acknowledge(&tenure, Receipt::for_held(state, same))
     }
+}
+
+fn is_too_large(item: &Item) -> bool {
+    billed_bytes(item) > ITEM_BYTES_MAX
 }

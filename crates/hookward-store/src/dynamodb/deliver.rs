@@ -21,6 +21,9 @@ use crate::{Attempt, DeadReason, Lease, Leased, Outcome, State, StoreError, Work
 /// Events that are read together.
 const READ_MAX: usize = 50;
 
+/// Bodies that are asked for together, where they are not in the items: each may be as large as a source takes them.
+const BODIES_AT_ONCE: usize = 8;
+
 /// How long an event waits whose body could not be had just now: the others go on meanwhile.
 const BODY_LATER: Duration = Duration::from_secs(5);
 
@@ -95,12 +98,12 @@ impl Shared {
         let places: Vec<_> = keys.iter().map(|key| event::key_of(*key)).collect();
         let found = self.table.get_all(&places, For::all(Purpose::Body)).await?;
         let mut events = Vec::with_capacity(keys.len());
-        for place in &places {
-            events.push(match found.get(place).map(EventItem::decode).transpose() {
-                Ok(Some(item)) => self.whole(item).await.map(Some),
-                Ok(None) => Ok(None),
-                Err(error) => Err(error),
+        for some in places.chunks(BODIES_AT_ONCE) {
+            let read = some.iter().map(async |place| match found.get(place) {
+                Some(item) => self.whole(EventItem::decode(item)?).await.map(Some),
+                None => Ok(None),
             });
+            events.extend(futures_util::future::join_all(read).await);
         }
         Ok(events)
     }

@@ -25,7 +25,7 @@ use super::{
     Shared,
     item::{
         Item,
-        body::{COMPRESS_LEVEL, Stored},
+        body::{COMPRESS_LEVEL, Place, Stored},
         dictionary::{self, DictionaryItem},
         event::{self, EventItem},
     },
@@ -227,7 +227,11 @@ impl Shared {
             None => None,
             Some(number) => Some(self.dictionary(&item.event.source, number).await?),
         };
-        let body = item.stored.unpack(dictionary.as_deref());
+        let bytes = match &item.stored.place {
+            Place::Item(bytes) => bytes.clone(),
+            Place::Object(key) => self.object(key).await?,
+        };
+        let body = item.stored.unpack(&bytes, dictionary.as_deref());
         body.ok_or_else(|| Stored::damaged(&event::key_of(item.event.key)))
     }
 
@@ -244,7 +248,7 @@ impl Shared {
             None => None,
             Some(number) => Some(self.dictionaries.find(&item.event.source, number)?),
         };
-        let body = item.stored.unpack(dictionary.as_deref())?;
+        let body = item.stored.unpack(item.stored.at_hand()?, dictionary.as_deref())?;
         Some(Arc::new(EventParts { body, ..item.event.clone() }))
     }
 }

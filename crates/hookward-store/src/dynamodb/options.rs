@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use super::bodies::LargeBodies;
+
 /// How a [`DynamoDb`](super::DynamoDb) store works.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -27,6 +29,8 @@ pub struct Options {
     pub recent_max: usize,
     /// How often a newer dictionary of a source is looked for. 5 min.
     pub dictionary_refresh: Duration,
+    /// Where bodies are kept that do not fit into an item; their events are refused without. `None`.
+    pub large_bodies: Option<LargeBodies>,
     /// Whether it finishes the work of nodes that are gone. `true`; a tool that only looks and decides does not.
     pub takes_over: bool,
     /// How long calls to DynamoDB may take.
@@ -66,6 +70,7 @@ impl Options {
             cache_bytes_max: 64 * 1024 * 1024,
             recent_max: 100_000,
             dictionary_refresh: hookward_core::limits::DICTIONARY_REFRESH,
+            large_bodies: None,
             takes_over: true,
             patience: Patience::default(),
             clock: Arc::new(BootClock),

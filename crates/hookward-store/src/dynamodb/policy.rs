@@ -72,6 +72,7 @@ impl fmt::Display for Role {
 
 /// What a configuration uses, as far as policies depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a feature, in any combination")]
 pub struct Features {
     /// The gateway has an admin listener: it looks at events and replays dead letters for people.
     pub admin: bool,
@@ -79,6 +80,8 @@ pub struct Features {
     pub each: bool,
     /// The table is encrypted under a key of the customer's.
     pub customer_key: bool,
+    /// Bodies that do not fit into an item are in a bucket.
+    pub large_bodies: bool,
 }
 
 macro_rules! actions {
@@ -131,6 +134,13 @@ actions! {
     KmsGenerateDataKeyWithoutPlaintext = "kms:GenerateDataKeyWithoutPlaintext",
     KmsReEncryptFrom = "kms:ReEncryptFrom",
     KmsReEncryptTo = "kms:ReEncryptTo",
+    S3DeleteObject = "s3:DeleteObject",
+    S3GetBucketPublicAccessBlock = "s3:GetBucketPublicAccessBlock",
+    S3GetEncryptionConfiguration = "s3:GetEncryptionConfiguration",
+    S3GetLifecycleConfiguration = "s3:GetLifecycleConfiguration",
+    S3GetObject = "s3:GetObject",
+    S3ListBucket = "s3:ListBucket",
+    S3PutObject = "s3:PutObject",
 }
 
 impl Action {
@@ -165,6 +175,10 @@ pub enum Target {
     Items(&'static [&'static str]),
     /// The customer's key, used by DynamoDB on behalf of the caller.
     Key,
+    /// The bucket of large bodies as a whole.
+    Bucket,
+    /// The large bodies in it.
+    Bodies,
 }
 
 /// A statement of a policy.
@@ -245,6 +259,16 @@ impl Policy {
                 Role::Doctor => &[],
             });
         }
+        if features.large_bodies {
+            grant(match role {
+                Role::Gateway => KEEP_BODIES,
+                Role::Reader | Role::Replayer | Role::Trainer => READ_BODIES,
+                // The bucket is the deployment's.
+                Role::Provisioner => &[],
+                Role::Doctor => DIAGNOSE_BUCKET,
+            });
+            grant(NEVER_FORGET_A_BODY);
+        }
         grant(if role == Role::Provisioner { NEVER_TO_PROVISION } else { NEVER });
         Self { role, statements }
     }
@@ -290,7 +314,7 @@ impl Policy {
         allowing.flat_map(|statement| {
             let patterns = match statement.target {
                 Target::Items(patterns) => patterns.iter().copied().map(Some).collect(),
-                Target::Table | Target::Key => vec![None],
+                Target::Table | Target::Key | Target::Bucket | Target::Bodies => vec![None],
             };
             let actions = statement.actions.iter().copied();
             actions.flat_map(move |action| {
@@ -310,7 +334,7 @@ impl Statement {
             |patterns: &[&str], key: &str| patterns.iter().any(|pattern| matches(pattern, key));
         self.actions.contains(&action)
             && match (self.target, self.effect) {
-                (Target::Table | Target::Key, _) => true,
+                (Target::Table | Target::Key | Target::Bucket | Target::Bodies, _) => true,
                 (Target::Items(patterns), Effect::Allow) => {
                     !leading_keys.is_empty() && leading_keys.iter().all(|key| within(patterns, key))
                 }
@@ -452,6 +476,34 @@ const PROVISION_UNDER_KEY: &[Statement] = &[allow(
     Target::Key,
 )];
 
+/// Bodies that do not fit into an item.
+const KEEP_BODIES: &[Statement] = &[
+    allow("Bodies", &[Action::S3GetObject, Action::S3PutObject], Target::Bodies),
+    allow("TellWhatIsNotThere", &[Action::S3ListBucket], Target::Bucket),
+];
+
+/// To who may not list a bucket, S3 says of an object that is not there that it is refused: a body that is lost would look like
+/// a permission that is missing.
+const READ_BODIES: &[Statement] = &[
+    allow("ReadBodies", &[Action::S3GetObject], Target::Bodies),
+    allow("TellWhatIsNotThere", &[Action::S3ListBucket], Target::Bucket),
+];
+
+const DIAGNOSE_BUCKET: &[Statement] = &[allow(
+    "DiagnoseBucket",
+    &[
+        Action::S3GetBucketPublicAccessBlock,
+        Action::S3GetEncryptionConfiguration,
+        Action::S3GetLifecycleConfiguration,
+        Action::S3ListBucket,
+    ],
+    Target::Bucket,
+)];
+
+/// The bucket's own rule deletes bodies, once they are over.
+const NEVER_FORGET_A_BODY: &[Statement] =
+    &[deny("NeverForgetABody", &[Action::S3DeleteObject], Target::Bodies)];
+
 /// What nobody who works with events may do, whatever other policies the principal has: it would take events or
 /// their protection away, or read round the keys.
 const NEVER: &[Statement] = &[
@@ -497,7 +549,8 @@ mod tests {
 
     use super::*;
 
-    const EVERYTHING: Features = Features { admin: true, each: true, customer_key: true };
+    const EVERYTHING: Features =
+        Features { admin: true, each: true, customer_key: true, large_bodies: true };
 
     fn policies() -> impl Iterator<Item = Policy> {
         let plain = Features::default();
@@ -506,6 +559,7 @@ mod tests {
             Features { admin: true, ..plain },
             Features { each: true, ..plain },
             Features { customer_key: true, ..plain },
+            Features { large_bodies: true, ..plain },
             EVERYTHING,
         ];
         features
@@ -597,10 +651,18 @@ mod tests {
         assert!(replayer(each).allows(Action::UpdateItem, &["e#a"]));
         assert!(!replayer(Features::default()).allows(Action::UpdateItem, &["e#a"]));
         for policy in [plain, with_admin, of(each)] {
-            assert!(policy.statements.iter().all(|statement| statement.target != Target::Key));
+            let others = [Target::Key, Target::Bucket, Target::Bodies];
+            assert!(policy.statements.iter().all(|it| !others.contains(&it.target)));
         }
         assert!(Policy::of(Role::Reader, EVERYTHING).allows(Action::KmsDecrypt, &[]));
         assert!(!Policy::of(Role::Reader, EVERYTHING).allows(Action::KmsEncrypt, &[]));
+        for role in Role::ALL {
+            let with = Policy::of(role, EVERYTHING);
+            let works = !matches!(role, Role::Provisioner | Role::Doctor);
+            assert_eq!(with.allows(Action::S3GetObject, &[]), works, "{role}");
+            assert_eq!(with.allows(Action::S3PutObject, &[]), role == Role::Gateway, "{role}");
+            assert!(!with.allows(Action::S3DeleteObject, &[]), "{role}");
+        }
     }
 
     #[test]

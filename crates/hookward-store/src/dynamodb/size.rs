@@ -3,6 +3,13 @@
 /// A typical event's item beside its body: with a type, the sender's id and one kept header.
 pub const EVENT_BYTES: u64 = 200;
 
+/// The largest item that is written: DynamoDB refuses one of 400 KiB, and this leaves room for its attributes. A body that does
+/// not fit goes into a bucket.
+pub const ITEM_BYTES_MAX: usize = 350 * 1024;
+
+/// What an item has in place of such a body: the key of the object, with a prefix of some characters.
+pub const OBJECT_BYTES: u64 = 75;
+
 /// An item of the journal beside its events, for one source.
 pub const JOURNAL_BYTES: u64 = 55;
 
@@ -96,8 +103,19 @@ mod tests {
 
     #[test]
     fn events_are_as_large_as_is_said() {
-        let item = event::encode(&event(), Stored::default(), 41, 1_000_000, ReceiptId([7; 8]));
+        let item =
+            event::encode(&event(), Stored::plain(Bytes::new()), 41, 1_000_000, ReceiptId([7; 8]));
         close(EVENT_BYTES, billed_bytes(&item));
+    }
+
+    #[test]
+    fn the_name_of_an_object_is_as_large_as_is_said() {
+        let item = |stored| event::encode(&event(), stored, 41, 1_000_000, ReceiptId([7; 8]));
+        let body = Bytes::from(vec![7; 500_000]);
+        let key = |_: &[u8]| format!("hookward/{}", "0".repeat(64));
+        let (named, _) = Stored::plain(body.clone()).moved(&body, key).unwrap();
+        let without = billed_bytes(&item(Stored::plain(Bytes::new())));
+        close(OBJECT_BYTES, billed_bytes(&item(named)) - without);
     }
 
     #[test]

@@ -216,7 +216,7 @@ impl Trainer {
         for event in events {
             let stored = Stored::pack(&event.body, dictionary);
             count += 1;
-            bytes += stored.bytes.len();
+            bytes += stored.at_hand().map_or(0, bytes::Bytes::len);
             let item = event::encode(event, stored, 1, 1_000_000, ReceiptId([0; 8]));
             let item = self.shared.with_status(item, event.intake);
             units += billed_bytes(&item).div_ceil(UNIT_BYTES);

@@ -10,6 +10,10 @@
 )]
 
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod bucket;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod damage;

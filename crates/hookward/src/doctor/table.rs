@@ -6,7 +6,7 @@ use hookward_server::{Clock as _, SystemClock};
 use hookward_store::dynamodb::policy::Role;
 use http::{HeaderMap, Method};
 
-use super::{Finding, clock, finding::Severity, permissions};
+use super::{Finding, bucket, clock, finding::Severity, permissions};
 use crate::{
     client::{self, Http},
     dynamodb::{
@@ -52,6 +52,7 @@ pub(super) async fn look(config: &Config, role: Role) -> Vec<Finding> {
         }
     }
     findings.extend(permissions::look(&connection, &wanted, role).await);
+    findings.extend(bucket::look(&wanted, role).await);
     findings
 }
 

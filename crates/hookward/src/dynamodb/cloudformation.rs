@@ -1,10 +1,11 @@
 //! `hookward dynamodb cloudformation`: the table as a template.
 
 use clap::Args;
+use hookward_core::config::LargeBodies;
 use hookward_store::dynamodb::policy::{Policy, Role};
 
 use super::{
-    document::{KeyNames, Names, document},
+    document::{BucketNames, KeyNames, Names, document},
     tree::Tree,
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted, key_arn},
 };
@@ -21,6 +22,9 @@ pub(crate) struct CloudFormation {
     /// With a managed policy for each role that works with the table
     #[arg(long)]
     policies: bool,
+    /// With the bucket for large bodies
+    #[arg(long)]
+    bucket: bool,
     /// With a role for the gateway that this service takes on, such as ecs-tasks.amazonaws.com
     #[arg(long, value_name = "SERVICE", requires = "policies", value_parser = parse_service)]
     gateway_service: Option<String>,
@@ -44,6 +48,11 @@ impl CloudFormation {
             ("TableName".to_owned(), output("The table", reference("Table"))),
             ("TableArn".to_owned(), output("The table's ARN", attribute("Table", "Arn"))),
         ];
+        if self.bucket {
+            resources.push(("Bodies".to_owned(), bucket(wanted.bucket()?, wanted.bodies_days)));
+            let arn = attribute("Bodies", "Arn");
+            outputs.push(("BodiesArn".to_owned(), output("The bucket for large bodies", arn)));
+        }
         if self.policies {
             let names = names(wanted)?;
             for role in ROLES {
@@ -142,13 +151,56 @@ fn table(wanted: &Wanted) -> Tree {
     ])
 }
 
+/// A bucket for one owner, encrypted, that deletes bodies once nobody can need them.
+fn bucket(large: &LargeBodies, days: u64) -> Tree {
+    let yes = || Tree::from(true);
+    let private =
+        ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
+    let encryption = Tree::map([("SSEAlgorithm", Tree::from("AES256"))]);
+    let encryption = Tree::map([("ServerSideEncryptionByDefault", encryption)]);
+    let rule = Tree::map([
+        ("Id", Tree::from("hookward-bodies")),
+        ("Status", Tree::from("Enabled")),
+        ("Prefix", Tree::from(large.prefix.as_str())),
+        ("ExpirationInDays", Tree::Number(days)),
+    ]);
+    let owner = Tree::map([("ObjectOwnership", Tree::from("BucketOwnerEnforced"))]);
+    Tree::map([
+        ("Type", Tree::from("AWS::S3::Bucket")),
+        ("DeletionPolicy", Tree::from("Retain")),
+        ("UpdateReplacePolicy", Tree::from("Retain")),
+        (
+            "Properties",
+            Tree::map([
+                ("BucketName", Tree::from(large.bucket.as_str())),
+                (
+                    "BucketEncryption",
+                    Tree::map([(
+                        "ServerSideEncryptionConfiguration",
+                        Tree::List(vec![encryption]),
+                    )]),
+                ),
+                ("PublicAccessBlockConfiguration", Tree::map(private.map(|name| (name, yes())))),
+                ("OwnershipControls", Tree::map([("Rules", Tree::List(vec![owner]))])),
+                ("LifecycleConfiguration", Tree::map([("Rules", Tree::List(vec![rule]))])),
+            ]),
+        ),
+    ])
+}
+
 fn names(wanted: &Wanted) -> Result<Names, Failure> {
     let key = wanted.store.kms_key.as_deref().map(|key| -> Result<_, Failure> {
         let arn = key_arn(key, "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}")?;
         let arn = if arn.contains("${") { substituted(&arn) } else { Tree::from(arn) };
         Ok(KeyNames { arn, via: substituted("dynamodb.${AWS::Region}.${AWS::URLSuffix}") })
     });
-    Ok(Names { table: attribute("Table", "Arn"), key: key.transpose()? })
+    // Also where the bucket is not of this template.
+    let bucket = wanted.store.large_bodies.as_ref().map(|large| {
+        let arn = format!("arn:${{AWS::Partition}}:s3:::{}", large.bucket);
+        let bodies = substituted(&format!("{arn}/{}*", large.prefix));
+        BucketNames { arn: substituted(&arn), bodies }
+    });
+    Ok(Names { table: attribute("Table", "Arn"), key: key.transpose()?, bucket })
 }
 
 fn managed_policy(role: Role, wanted: &Wanted, names: &Names) -> Tree {

@@ -12,10 +12,10 @@ use hookward_core::config::DynamoDb;
 use crate::{aws, failure::Failure, secrets};
 
 /// A call may take so long with all its tries: a person waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One try may take so long.
-const ATTEMPT: Duration = Duration::from_secs(6);
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(6);
 
 /// A person does one thing at a time.
 const CONNECTIONS: usize = 4;

@@ -11,6 +11,17 @@ pub(crate) struct Names {
     pub table: Tree,
     /// The KMS key, when a table is encrypted under one of the customer's.
     pub key: Option<KeyNames>,
+    /// The bucket, when large bodies are in one.
+    pub bucket: Option<BucketNames>,
+}
+
+/// The bucket of large bodies.
+#[derive(Clone, Debug)]
+pub(crate) struct BucketNames {
+    /// Its ARN.
+    pub arn: Tree,
+    /// The pattern of the ARNs of the bodies.
+    pub bodies: Tree,
 }
 
 /// The customer's KMS key.
@@ -28,11 +39,13 @@ pub(crate) fn document(policy: &Policy, names: &Names) -> Tree {
     Tree::map([("Version", Tree::from("2012-10-17")), ("Statement", Tree::List(statements))])
 }
 
-/// `None` for a statement about a key that there is not.
+/// `None` for a statement about a key or a bucket that there is not.
 fn statement(statement: &Statement, names: &Names) -> Option<Tree> {
     let resource = match statement.target {
         Target::Table | Target::Items(_) => names.table.clone(),
         Target::Key => names.key.as_ref()?.arn.clone(),
+        Target::Bucket => names.bucket.as_ref()?.arn.clone(),
+        Target::Bodies => names.bucket.as_ref()?.bodies.clone(),
     };
     let effect = match statement.effect {
         Effect::Allow => "Allow",
@@ -67,7 +80,7 @@ pub(crate) struct Condition {
 pub(crate) fn conditions(statement: &Statement, key: Option<&KeyNames>) -> Vec<Condition> {
     let new = |operator, variable, values| Condition { operator, variable, values };
     match (statement.target, statement.effect) {
-        (Target::Table, _) => Vec::new(),
+        (Target::Table | Target::Bucket | Target::Bodies, _) => Vec::new(),
         (Target::Items(patterns), Effect::Allow) => vec![
             new(
                 "ForAllValues:StringLike",

@@ -244,6 +244,7 @@ mod tests {
             journal_delay: Duration::ZERO,
             queue_max: 1,
             kms_key: None,
+            large_bodies: None,
             write_units_max: 100,
         }
     }

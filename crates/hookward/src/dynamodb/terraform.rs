@@ -1,10 +1,11 @@
 //! `hookward dynamodb terraform`: the table as Terraform.
 
 use clap::Args;
+use hookward_core::config::LargeBodies;
 use hookward_store::dynamodb::policy::{Effect, Policy, Role, Statement, Target};
 
 use super::{
-    document::{KeyNames, conditions},
+    document::{BucketNames, KeyNames, conditions},
     tree::Tree,
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
 };
@@ -21,6 +22,9 @@ pub(crate) struct Terraform {
     /// With a policy for each role that works with the table
     #[arg(long)]
     policies: bool,
+    /// With the bucket for large bodies
+    #[arg(long)]
+    bucket: bool,
 }
 
 impl Terraform {
@@ -29,6 +33,9 @@ impl Terraform {
         let wanted = Wanted::load(&self.file)?;
         let mut lines = Lines::default();
         table(&wanted, &mut lines);
+        if self.bucket {
+            bucket(wanted.bucket()?, wanted.bodies_days, &mut lines);
+        }
         if self.policies {
             policies(&wanted, &mut lines);
         }
@@ -119,6 +126,60 @@ output "hookward_table_arn" {{
     }
 }
 
+/// A bucket for one owner, encrypted, that deletes bodies once nobody can need them.
+fn bucket(large: &LargeBodies, days: u64, lines: &mut Lines) {
+    lines.add(
+        0,
+        format!(
+            r#"
+resource "aws_s3_bucket" "hookward_bodies" {{
+  bucket = {bucket}
+
+  lifecycle {{
+    prevent_destroy = true
+  }}
+}}
+
+resource "aws_s3_bucket_public_access_block" "hookward_bodies" {{
+  bucket                  = aws_s3_bucket.hookward_bodies.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "hookward_bodies" {{
+  bucket = aws_s3_bucket.hookward_bodies.id
+
+  rule {{
+    apply_server_side_encryption_by_default {{
+      sse_algorithm = "AES256"
+    }}
+  }}
+}}
+
+resource "aws_s3_bucket_lifecycle_configuration" "hookward_bodies" {{
+  bucket = aws_s3_bucket.hookward_bodies.id
+
+  rule {{
+    id     = "hookward-bodies"
+    status = "Enabled"
+
+    filter {{
+      prefix = {prefix}
+    }}
+
+    expiration {{
+      days = {days}
+    }}
+  }}
+}}"#,
+            bucket = quoted(&large.bucket),
+            prefix = quoted(&large.prefix),
+        ),
+    );
+}
+
 /// The customer's key.
 struct Key {
     /// The expression for its ARN.
@@ -148,11 +209,17 @@ fn policies(wanted: &Wanted, lines: &mut Lines) {
         let arn = Tree::from(Key::named(name).arn);
         KeyNames { arn, via: Tree::from(VIA) }
     });
+    let large = wanted.store.large_bodies.as_ref();
+    let bucket = large.map(|LargeBodies { bucket, prefix }| {
+        let arn = format!("arn:${{data.aws_partition.current.partition}}:s3:::{bucket}");
+        let bodies = Tree::from(format!("{arn}/{prefix}*"));
+        BucketNames { arn: Tree::from(arn), bodies }
+    });
     if key.is_some() {
-        lines.add(
-            0,
-            "\ndata \"aws_region\" \"current\" {}\n\ndata \"aws_partition\" \"current\" {}",
-        );
+        lines.add(0, "\ndata \"aws_region\" \"current\" {}");
+    }
+    if key.is_some() || bucket.is_some() {
+        lines.add(0, "\ndata \"aws_partition\" \"current\" {}");
     }
     for role in ROLES {
         let policy = Policy::of(role, wanted.features);
@@ -162,7 +229,7 @@ fn policies(wanted: &Wanted, lines: &mut Lines) {
             if place > 0 {
                 lines.add(0, "");
             }
-            add_statement(statement, key.as_ref(), lines);
+            add_statement(statement, key.as_ref(), bucket.as_ref(), lines);
         }
         lines.add(0, "}\n");
         lines.add(0, format!("resource \"aws_iam_policy\" \"hookward_{role}\" {{"));
@@ -172,12 +239,19 @@ fn policies(wanted: &Wanted, lines: &mut Lines) {
     }
 }
 
-fn add_statement(statement: &Statement, key: Option<&KeyNames>, lines: &mut Lines) {
-    let resource = match (statement.target, key) {
-        (Target::Table | Target::Items(_), _) => "aws_dynamodb_table.hookward.arn",
-        (Target::Key, Some(KeyNames { arn: Tree::Text(arn), .. })) => arn,
-        // There is no such statement without a key.
-        (Target::Key, _) => return,
+fn add_statement(
+    statement: &Statement,
+    key: Option<&KeyNames>,
+    bucket: Option<&BucketNames>,
+    lines: &mut Lines,
+) {
+    let resource = match (statement.target, key, bucket) {
+        (Target::Table | Target::Items(_), ..) => "aws_dynamodb_table.hookward.arn".to_owned(),
+        (Target::Key, Some(KeyNames { arn: Tree::Text(arn), .. }), _) => arn.clone(),
+        (Target::Bucket, _, Some(BucketNames { arn, .. })) => value(arn),
+        (Target::Bodies, _, Some(BucketNames { bodies, .. })) => value(bodies),
+        // There is no such statement without a key or a bucket.
+        (Target::Key | Target::Bucket | Target::Bodies, ..) => return,
     };
     let effect = match statement.effect {
         Effect::Allow => "Allow",

@@ -1,11 +1,14 @@
 //! The table as the configuration wants it, and the names that AWS gives to it.
 
 use clap::Args;
-use hookward_core::config::{Completion, Config, DynamoDb, StoreConfig};
+use hookward_core::{
+    config::{Completion, Config, DynamoDb, LargeBodies, StoreConfig},
+    limits,
+};
 use hookward_store::dynamodb::policy::Features;
 
 use super::{
-    document::{KeyNames, Names},
+    document::{BucketNames, KeyNames, Names},
     tree::Tree,
 };
 use crate::{failure::Failure, secrets, settings::ConfigFile};
@@ -21,6 +24,8 @@ pub(crate) const RECOVERY_DAYS: u32 = 35;
 pub(crate) struct Wanted {
     pub store: DynamoDb,
     pub features: Features,
+    /// For how many days large bodies stay in their bucket at least: longer than any event needs its own.
+    pub bodies_days: u64,
 }
 
 impl Wanted {
@@ -42,8 +47,19 @@ impl Wanted {
             admin: config.admin.is_some(),
             each: store.completion == Completion::Each,
             customer_key: store.kms_key.is_some(),
+            large_bodies: store.large_bodies.is_some(),
         };
-        Some(Self { store: store.clone(), features })
+        let kept = config.sources.iter().map(|source| source.rules.body_retention).max();
+        let kept = kept.unwrap_or(limits::BODY_RETENTION_DEFAULT) + limits::LARGE_BODIES_EXTRA;
+        let bodies_days = kept.as_secs().div_ceil(24 * 3_600);
+        Some(Self { store: store.clone(), features, bodies_days })
+    }
+
+    /// The bucket that `--bucket` is about.
+    pub(crate) fn bucket(&self) -> Result<&LargeBodies, Failure> {
+        self.store.large_bodies.as_ref().ok_or_else(|| {
+            Failure::config("--bucket: write `large_bodies_bucket` into [store] first")
+        })
     }
 
     /// The region that the file or the environment says.
@@ -81,7 +97,12 @@ impl Owner {
             let via = format!("dynamodb.{region}.{suffix}");
             Ok(KeyNames { arn: Tree::from(arn), via: Tree::from(via) })
         });
-        Ok(Names { table: Tree::from(table), key: key.transpose()? })
+        let bucket = wanted.store.large_bodies.as_ref().map(|large| {
+            let arn = format!("arn:{partition}:s3:::{}", large.bucket);
+            let bodies = Tree::from(format!("{arn}/{}*", large.prefix));
+            BucketNames { arn: Tree::from(arn), bodies }
+        });
+        Ok(Names { table: Tree::from(table), key: key.transpose()?, bucket })
     }
 }
 

@@ -8,6 +8,9 @@ mod amazon;
 #[cfg(test)]
 mod application;
 #[cfg(test)]
+#[path = "../../../hookward-store/tests/it/bucket.rs"]
+mod bucket;
+#[cfg(test)]
 mod checking;
 #[cfg(test)]
 mod doctor;
@@ -16,6 +19,8 @@ mod dynamodb;
 #[cfg(test)]
 #[path = "../../../hookward-store/tests/it/engine.rs"]
 mod engine;
+#[cfg(test)]
+mod large;
 #[cfg(test)]
 mod living;
 #[cfg(test)]

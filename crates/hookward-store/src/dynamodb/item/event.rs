@@ -187,7 +187,7 @@ pub(crate) fn quarantine_from(name: &str) -> Option<Quarantine> {
 #[cfg(test)]
 pub(crate) mod tests {
     use bytes::Bytes;
-    use proptest::{collection::vec, option, prelude::*};
+    use proptest::{collection::vec, option, prelude::*, strategy::ValueTree as _};
 
     use super::*;
 
@@ -229,10 +229,26 @@ pub(crate) mod tests {
             let stored = Stored::pack(&event.body, None);
             let item = encode(&event, stored.clone(), owner, sequence, receipt);
             let read = EventItem::decode(&item).unwrap();
-            prop_assert_eq!(read.stored.unpack(None), Some(event.body.clone()));
+            let stored_bytes = read.stored.at_hand().unwrap();
+            prop_assert_eq!(read.stored.unpack(stored_bytes, None), Some(event.body.clone()));
             prop_assert_eq!(read.stored.body_bytes(), event.body.len());
             let event = EventParts { body: Bytes::new(), ..event };
             prop_assert_eq!(read, EventItem { event, stored, owner, number: sequence, receipt });
+        }
+    }
+
+    #[test]
+    fn an_event_whose_body_is_in_an_object_names_it_and_has_none() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let event = event().new_tree(&mut runner).unwrap().current();
+        let event = EventParts { body: vec![7; 9_000].into(), ..event };
+        for packed in [Stored::pack(&event.body, None), Stored::plain(event.body.clone())] {
+            let (stored, bytes) = packed.moved(&event.body, |_| "a/key".to_owned()).unwrap();
+            let item = encode(&event, stored, 1, 1, ReceiptId([7; 8]));
+            assert!(!item.contains_key("b") && item["ob"].as_s().unwrap() == "a/key");
+            let read = EventItem::decode(&item).unwrap().stored;
+            assert_eq!((read.body_bytes(), read.at_hand()), (9_000, None));
+            assert_eq!(read.unpack(&bytes, None), Some(event.body.clone()));
         }
     }
 
@@ -251,7 +267,7 @@ pub(crate) mod tests {
             body_expires_at: Timestamp::from_micros(1_702_592_000_123_456),
             key_expires_at: Some(Timestamp::from_micros(1_702_592_600_123_456)),
         };
-        let item = encode(&event, Stored::default(), 41, 1_000_000, ReceiptId([7; 8]));
+        let item = encode(&event, Stored::plain(Bytes::new()), 41, 1_000_000, ReceiptId([7; 8]));
         let bytes = crate::dynamodb::item::billed_bytes(&item);
         assert!(bytes <= 250, "{bytes} bytes");
     }
