@@ -23,7 +23,7 @@ pub(crate) struct Cost {
     #[arg(long, value_name = "B", value_parser = clap::value_parser!(u64).range(1..=33_554_432))]
     bytes: u64,
     /// A body as it is stored, in bytes, when you measured it with your own: what zstd makes of it
-    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u64).range(1..=409_600))]
+    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u64).range(1..=33_554_432))]
     compressed_bytes: Option<u64>,
     /// Gateway nodes
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -61,6 +61,12 @@ pub(crate) struct Cost {
     /// US dollars for a GB of point-in-time recovery and month
     #[arg(long, default_value_t = Prices::US_EAST_1.backup_gb_month, value_name = "USD", value_parser = price)]
     backup_price: f64,
+    /// US dollars for a thousand PUTs to the bucket, for bodies that are too large for an item
+    #[arg(long, default_value_t = Prices::US_EAST_1.bucket_puts_thousand, value_name = "USD", value_parser = price)]
+    bucket_put_price: f64,
+    /// US dollars for a GB in the bucket and month
+    #[arg(long, default_value_t = Prices::US_EAST_1.bucket_gb_month, value_name = "USD", value_parser = price)]
+    bucket_price: f64,
     /// Answer in JSON
     #[arg(long)]
     json: bool,
@@ -87,6 +93,8 @@ impl Cost {
             read_units_million: self.read_price,
             storage_gb_month: self.storage_price,
             backup_gb_month: self.backup_price,
+            bucket_puts_thousand: self.bucket_put_price,
+            bucket_gb_month: self.bucket_price,
         };
         let estimate = Estimate::of(&traffic, &prices);
         if self.json {
@@ -172,6 +180,8 @@ impl Cost {
                 "read_units_million_usd": prices.read_units_million,
                 "storage_gb_month_usd": prices.storage_gb_month,
                 "backup_gb_month_usd": prices.backup_gb_month,
+                "bucket_puts_thousand_usd": prices.bucket_puts_thousand,
+                "bucket_gb_month_usd": prices.bucket_gb_month,
                 "source": priced(prices),
             },
             "estimate": estimate,

@@ -137,7 +137,10 @@ impl Estimate {
     pub(crate) fn of(traffic: &Traffic, prices: &Prices) -> Self {
         let compressed_bytes =
             traffic.compressed_bytes.unwrap_or_else(|| assumed_compressed(traffic.body_bytes));
-        let item_bytes = compressed_bytes + size::EVENT_BYTES;
+        let whole = compressed_bytes + size::EVENT_BYTES;
+        // A body that does not fit into an item is in a bucket, and its item has the key of the object.
+        let is_large = whole > size::ITEM_BYTES_MAX as u64;
+        let item_bytes = if is_large { size::OBJECT_BYTES + size::EVENT_BYTES } else { whole };
         let item = item_bytes.div_ceil(WRITE_UNIT_BYTES);
         let (journal_batch, batch_said) = journal_batch(traffic);
         let sheet = Sheet { traffic, prices, item, item_bytes };
@@ -146,6 +149,9 @@ impl Estimate {
         lines.extend([sheet.duplicates(), sheet.failures(), sheet.dead_letters()]);
         lines.extend([sheet.nodes(), sheet.watch(), sheet.refused(), sheet.expired()]);
         lines.extend(sheet.storage());
+        if is_large {
+            lines.extend(sheet.bucket(compressed_bytes));
+        }
 
         let sum = |of: fn(&Line) -> f64| lines.iter().map(of).sum::<f64>();
         let write_units_day = sum(|line| line.write_units_day);
@@ -218,11 +224,13 @@ impl Sheet<'_> {
     }
 
     fn accepted(&self) -> Line {
+        let body = self.item_bytes - size::EVENT_BYTES;
+        let what =
+            if body == size::OBJECT_BYTES { "B key of a body in the bucket" } else { "B body" };
         let arithmetic = format!(
-            "{} events × {} units: ⌈({} B body + {} B) / {WRITE_UNIT_BYTES}⌉",
+            "{} events × {} units: ⌈({body} {what} + {} B) / {WRITE_UNIT_BYTES}⌉",
             shown(self.events()),
             self.item,
-            self.item_bytes - size::EVENT_BYTES,
             size::EVENT_BYTES
         );
         self.writes("accepted and delivered", self.events() * number(self.item), arithmetic)
@@ -324,6 +332,35 @@ impl Sheet<'_> {
             read_units_day: units_day,
             usd_month: self.read_usd(units_day),
         }
+    }
+
+    /// Bodies that do not fit into an item. They are delivered from memory, or read once more for next to nothing.
+    fn bucket(&self, bytes: u64) -> [Line; 2] {
+        let Prices { bucket_puts_thousand, bucket_gb_month, .. } = self.prices;
+        let line = |what, usd_month, arithmetic| Line {
+            what,
+            arithmetic,
+            write_units_day: 0.0,
+            read_units_day: 0.0,
+            usd_month,
+        };
+        let puts = format!(
+            "{} events: more than {} B do not fit into an item; × ${bucket_puts_thousand} / 1,000 PUTs",
+            shown(self.events()),
+            size::ITEM_BYTES_MAX
+        );
+        let days = self.traffic.keep_days + limits::LARGE_BODIES_EXTRA.as_secs() / SECONDS_PER_DAY;
+        let gb = self.events() * number(days) * number(bytes) / GB;
+        let kept = format!(
+            "{} events × {days} days × {bytes} B = {} GB × ${bucket_gb_month}",
+            shown(self.events()),
+            shown(gb)
+        );
+        let puts_usd = self.events() * DAYS_PER_MONTH * bucket_puts_thousand / 1e3;
+        [
+            line("large bodies, written to the bucket", puts_usd, puts),
+            line("large bodies, kept in the bucket", gb * bucket_gb_month, kept),
+        ]
     }
 
     fn storage(&self) -> [Line; 2] {
@@ -481,13 +518,28 @@ mod tests {
         let accepted = line(&traffic(), "accepted and delivered");
         close(accepted.usd_month, 0.625 * 730.0 / 24.0);
         // A gibibyte kept: its price, and that of its copy.
-        let gib = Traffic {
-            compressed_bytes: Some((1 << 30) - size::EVENT_BYTES - STORAGE_OVERHEAD_BYTES),
-            ..traffic()
-        };
-        let gib = Traffic { events_per_day: 1, keep_days: 1, ..gib };
+        let each = (1 << 18) - size::EVENT_BYTES - STORAGE_OVERHEAD_BYTES;
+        let gib = Traffic { compressed_bytes: Some(each), events_per_day: 1 << 12, ..traffic() };
+        let gib = Traffic { keep_days: 1, ..gib };
         close(line(&gib, "storage").usd_month, 0.25);
         close(line(&gib, "point-in-time recovery").usd_month, 0.20);
+    }
+
+    #[test]
+    fn a_body_that_does_not_fit_into_an_item_costs_a_unit_and_its_object() {
+        let fits = size::ITEM_BYTES_MAX as u64 - size::EVENT_BYTES;
+        let lines = |compressed_bytes| {
+            let traffic = Traffic { compressed_bytes: Some(compressed_bytes), ..traffic() };
+            Estimate::of(&traffic, &Prices::US_EAST_1).lines
+        };
+        assert!(lines(fits).iter().all(|line| !line.what.starts_with("large bodies")));
+        let large = Traffic { compressed_bytes: Some(1 << 20), ..traffic() };
+        close(line(&large, "accepted and delivered").write_units_day, 1e6);
+        let puts = line(&large, "large bodies, written to the bucket");
+        close(puts.usd_month, 1e6 * 730.0 / 24.0 * 0.005 / 1e3);
+        // A million MiB a day, for a month and the days that a bucket keeps them longer.
+        let kept = line(&large, "large bodies, kept in the bucket");
+        close(kept.usd_month, 1e6 / 1024.0 * 38.0 * 0.023);
     }
 
     #[test]

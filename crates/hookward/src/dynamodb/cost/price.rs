@@ -7,22 +7,25 @@ pub(crate) struct Prices {
     pub read_units_million: f64,
     pub storage_gb_month: f64,
     pub backup_gb_month: f64,
+    pub bucket_puts_thousand: f64,
+    pub bucket_gb_month: f64,
 }
 
 impl Prices {
-    /// On-demand capacity, Standard table class, us-east-1. Without the free tier (25 GB of storage).
+    /// On-demand capacity, Standard table class, and S3 Standard up to 50 TB, us-east-1. Without the free tier (25 GB of storage).
     pub(crate) const US_EAST_1: Self = Self {
         write_units_million: 0.625,
         read_units_million: 0.125,
         storage_gb_month: 0.25,
         backup_gb_month: 0.20,
+        bucket_puts_thousand: 0.005,
+        bucket_gb_month: 0.023,
     };
 
     /// Where [`US_EAST_1`](Self::US_EAST_1) is from: the page that has the prices, which differ between regions.
-    pub(crate) const SOURCE: &str =
-        "https://aws.amazon.com/dynamodb/pricing/on-demand/ (us-east-1, Standard table class)";
+    pub(crate) const SOURCE: &str = "https://aws.amazon.com/dynamodb/pricing/on-demand/ and https://aws.amazon.com/s3/pricing/ (us-east-1, Standard classes)";
 
-    /// When they were last seen to be so: Amazon halved the price of units in November 2024, and the four prices were
+    /// When they were last seen to be so: Amazon halved the price of units in November 2024, and the prices were
     /// cited like this in July 2025.
     pub(crate) const AS_OF: &str = "2025-07";
 }
