@@ -41,7 +41,7 @@ struct Scale {
     refused: usize,
 }
 
-const FULL: Scale = Scale { alone: 40, load: 2_000, at_once: 64, refused: 20 };
+const FULL: Scale = Scale { alone: 20, load: 1_000, at_once: 64, refused: 20 };
 /// For a machine that does a hundred other things.
 const QUICK: Scale = Scale { alone: 3, load: 600, at_once: 32, refused: 3 };
 
@@ -108,6 +108,8 @@ struct AtRate {
     writes: f64,
     /// Events that shared a journal item.
     shared: f64,
+    /// Webhooks that had to be sent again.
+    resent: u32,
 }
 
 /// All that was measured.
@@ -278,7 +280,7 @@ impl<'a> World<'a> {
 
     /// A gateway that has nothing to do.
     async fn idle(&self) -> Result<Idle> {
-        let seconds = 60;
+        let seconds = 40;
         self.table("idle").await?;
         let gateway = self.gateway("idle", "").await?;
         let before = gateway.units().await?;
@@ -326,17 +328,18 @@ impl<'a> World<'a> {
 
     /// What load makes events share journal items.
     async fn at_rates(&self) -> Result<Vec<AtRate>> {
-        const SECONDS: u32 = 5;
+        const SECONDS: u32 = 4;
         let mut at_rates = Vec::new();
         for (place, journal_delay) in ["10ms", "50ms", "200ms"].into_iter().enumerate() {
             let (table, store) =
                 (format!("rates-{place}"), format!("journal_delay = \"{journal_delay}\""));
             self.table(&table).await?;
             let gateway = self.gateway(&table, &store).await?;
-            for rate in [10, 50, 100, 200, 400, 800] {
+            for rate in [10, 50, 100, 200, 400] {
                 let bodies = PROMISED.make(usize::try_from(rate * SECONDS)?)?;
                 let all = webhooks(PROMISED.kind, Fate::Paced, &rate.to_string(), &bodies)?;
                 let before = gateway.settled().await?;
+                let resent = gateway.resent();
                 let began = Instant::now();
                 gateway.takes_paced(all, 512, Some(Duration::from_secs(1) / rate)).await?;
                 let seconds = began.elapsed().as_secs_f64();
@@ -348,6 +351,7 @@ impl<'a> World<'a> {
                     rate: count / seconds,
                     writes: used.all()[1] / count,
                     shared: count / used.of(&["journal"])[1].max(1.0),
+                    resent: gateway.resent() - resent,
                 });
             }
             gateway.stop().await?;

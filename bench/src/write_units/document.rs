@@ -127,9 +127,13 @@ fn at_rates(page: &mut String, at_rates: &[AtRate]) -> Result<()> {
         "| `journal_delay` | events a second | events in a journal item | write units for each event |"
     )?;
     writeln!(page, "|---|---|---|---|")?;
-    for AtRate { journal_delay, rate, writes, shared } in at_rates {
+    for AtRate { journal_delay, rate, writes, shared, resent } in at_rates {
+        let again = if *resent > 0 { format!(" ({resent} sent again)") } else { String::new() };
         let mark = if *writes <= PROMISED_UNITS { "**" } else { "" };
-        writeln!(page, "| {journal_delay} | {rate:.0} | {shared:.1} | {mark}{writes:.2}{mark} |")?;
+        writeln!(
+            page,
+            "| {journal_delay} | {rate:.0}{again} | {shared:.1} | {mark}{writes:.2}{mark} |"
+        )?;
     }
     writeln!(page)?;
     Ok(())
