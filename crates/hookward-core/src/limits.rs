@@ -146,9 +146,9 @@ pub const DELIVERY_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// or a short loss of the network, shorter than a sender's patience with its own retries.
 pub const NODE_LEASE_DEFAULT: Duration = Duration::from_secs(30);
 
-/// How long an event waits at most for others to share a journal item with: a few round trips to the store; at 2,000
-/// events a second, twenty share one.
-pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(10);
+/// How long an event waits at most for others to share a journal item with: a few round trips to the store, which no sender
+/// minds; at 400 events a second, ten share one.
+pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(25);
 
 /// The cap on a shared store's write units a second: what a new on-demand table takes at once.
 pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;

@@ -865,7 +865,7 @@ fn a_dynamodb_store_needs_no_more_than_its_kind() {
         endpoint: None,
         completion: Completion::Checkpoint,
         node_lease: Duration::from_secs(30),
-        journal_delay: Duration::from_millis(10),
+        journal_delay: Duration::from_millis(25),
         queue_max: limits::QUEUE_DEFAULT,
         kms_key: None,
         large_bodies: None,

@@ -18,7 +18,7 @@ pub struct Options {
     pub lease: Duration,
     /// How much longer others wait: for clocks that run at different speeds, and for what is on its way. 5 s.
     pub lease_margin: Duration,
-    /// How long an event waits at most for others to share a journal item with. 10 ms.
+    /// How long an event waits at most for others to share a journal item with. 25 ms.
     pub journal_delay: Duration,
     /// Unfinished events taken before an append answers [`StoreError::Full`](crate::StoreError::Full). 1,000,000.
     pub queue_max: usize,
@@ -67,7 +67,7 @@ impl Options {
             completion: Completion::Checkpoint,
             lease: Duration::from_secs(30),
             lease_margin: Duration::from_secs(5),
-            journal_delay: Duration::from_millis(10),
+            journal_delay: hookward_core::limits::JOURNAL_DELAY_DEFAULT,
             queue_max: 1_000_000,
             in_flight_max: 1_024,
             cache_bytes_max: 64 * 1024 * 1024,

@@ -468,7 +468,7 @@ mod tests {
         // Where it was not measured, few events are alone, and many share as many as an item takes.
         let quiet = Traffic { journal_batch: None, ..traffic() };
         close(Estimate::of(&quiet, &Prices::US_EAST_1).journal_batch, 1.0);
-        let busy = Traffic { events_per_day: 86_400 * 2_000, ..quiet };
+        let busy = Traffic { events_per_day: 86_400 * 800, ..quiet };
         close(Estimate::of(&busy, &Prices::US_EAST_1).journal_batch, 20.0);
         let patient = Traffic {
             events_per_day: 86_400 * 6,
