@@ -293,6 +293,11 @@ impl Gateway {
         Ok(Self { child, address, admin, counter, client, resent, _folder: folder })
     }
 
+    /// DynamoDB is as far away from it as that.
+    pub(super) fn is_far_away(&self, by: Duration) {
+        self.counter.is_late(by);
+    }
+
     /// Sends a webhook; the status of the answer.
     pub(super) async fn send(&self, webhook: Webhook) -> Result<u16> {
         send(&self.client, self.address, webhook).await
