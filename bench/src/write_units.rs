@@ -329,13 +329,16 @@ impl<'a> World<'a> {
     /// What load makes events share journal items.
     async fn at_rates(&self) -> Result<Vec<AtRate>> {
         const SECONDS: u32 = 4;
+        /// A write at Amazon takes some milliseconds, and here less than one.
+        const FAR_AWAY: Duration = Duration::from_millis(5);
         let mut at_rates = Vec::new();
-        for (place, journal_delay) in ["10ms", "50ms", "200ms"].into_iter().enumerate() {
+        for (place, journal_delay) in ["10ms", "50ms", "100ms"].into_iter().enumerate() {
             let (table, store) =
                 (format!("rates-{place}"), format!("journal_delay = \"{journal_delay}\""));
             self.table(&table).await?;
             let gateway = self.gateway(&table, &store).await?;
-            for rate in [10, 50, 100, 200, 400] {
+            gateway.is_far_away(FAR_AWAY);
+            for rate in [10, 50, 100, 200, 400, 800] {
                 let bodies = PROMISED.make(usize::try_from(rate * SECONDS)?)?;
                 let all = webhooks(PROMISED.kind, Fate::Paced, &rate.to_string(), &bodies)?;
                 let before = gateway.settled().await?;

@@ -59,7 +59,7 @@ impl Application {
 
     /// What it does from now on.
     pub(super) fn is(&self, mood: Mood) {
-        self.state().mood = mood;
+        *self.state() = State { mood, seen: HashSet::new() };
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

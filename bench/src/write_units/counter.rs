@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -54,6 +55,7 @@ struct Shared {
     engine: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     counted: Mutex<Counted>,
+    late: Mutex<Duration>,
 }
 
 impl Counter {
@@ -61,7 +63,8 @@ impl Counter {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let shared = Arc::new(Shared { engine, client, counted: Mutex::default() });
+        let shared =
+            Arc::new(Shared { engine, client, counted: Mutex::default(), late: Mutex::default() });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -75,6 +78,11 @@ impl Counter {
             }
         });
         Ok(Self { address, shared, task: task.abort_handle() })
+    }
+
+    /// How much longer each answer takes from now on.
+    pub(super) fn is_late(&self, by: Duration) {
+        *self.shared.late.lock().unwrap_or_else(PoisonError::into_inner) = by;
     }
 
     pub(super) fn counted(&self) -> Counted {
@@ -120,6 +128,10 @@ async fn forward(shared: &Shared, request: Request<Incoming>) -> Result<Response
     let (mut head, body) = answer.into_parts();
     let body = body.collect().await?.to_bytes();
     head.headers.remove("transfer-encoding");
+    let late = *shared.late.lock().unwrap_or_else(PoisonError::into_inner);
+    if !late.is_zero() {
+        tokio::time::sleep(late).await;
+    }
     let used = used(&serde_json::from_slice(&body).unwrap_or_default());
     {
         let mut counted = shared.counted();

@@ -19,11 +19,12 @@ impl Prices {
         let output = Command::new(hookward).args(cost).output()?;
         let said: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         let said = said.get("prices").ok_or("there are no prices")?;
+        let source = said.get("source").and_then(|it| it.as_str()).unwrap_or_default();
         let price = |name: &str| said.get(name)?.as_f64();
         Ok(Self {
             write: price("write_units_million_usd").ok_or("writes have no price")?,
             read: price("read_units_million_usd").ok_or("reads have no price")?,
-            source: said.get("source").and_then(|it| it.as_str()).unwrap_or_default().to_owned(),
+            source: source.split(';').next().unwrap_or_default().to_owned(),
         })
     }
 
@@ -174,7 +175,11 @@ fn units([reads, writes]: Used) -> String {
         let text = format!("{value:.2}");
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
-    if reads > 0.0 { format!("{} + {} r", short(writes), short(reads)) } else { short(writes) }
+    match (reads > 0.0, writes > 0.0) {
+        (true, true) => format!("{} + {} r", short(writes), short(reads)),
+        (true, false) => format!("{} r", short(reads)),
+        (false, _) => short(writes),
+    }
 }
 
 const HEAD: &str = "\
@@ -208,8 +213,9 @@ closed when it is delivered.
 
 const RATES: &str = "\
 An event waits `journal_delay` at most for others to share a journal item with, and while an item is written the next one fills. So
-about as many share one as come in `journal_delay` and the time of a write; an event that comes alone has an item to itself, and waits for
-nobody. Events of 900 random bytes, sent at a rate; in bold what is within 1.1 write units.
+as many share one as come in `journal_delay` and the time of a write; an event that is alone on its way has an item to itself, and waits for
+nobody. Events of 900 random bytes, sent at a rate, and each answer of DynamoDB Local held back for 5 ms, since Amazon is
+farther away; in bold what is within 1.1 write units.
 ";
 
 const FOOT: &str = "\

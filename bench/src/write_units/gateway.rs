@@ -1,7 +1,7 @@
 //! A gateway as a process of its own, with a counter between it and DynamoDB.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt::Write as _,
     net::SocketAddr,
     path::Path,
@@ -31,7 +31,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
     sync::Semaphore,
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 
@@ -229,6 +229,9 @@ impl Units {
     }
 }
 
+/// So much of what a gateway says is shown when it does not end well.
+const LOG_LINES: usize = 20;
+
 /// How a gateway is set up, beside the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setup<'a> {
@@ -244,6 +247,8 @@ pub(super) struct Setup<'a> {
 #[derive(Debug)]
 pub(super) struct Gateway {
     child: Child,
+    /// What it said last, once it has ended.
+    log: JoinHandle<VecDeque<String>>,
     address: SocketAddr,
     admin: SocketAddr,
     counter: Counter,
@@ -286,11 +291,25 @@ impl Gateway {
             said = format!("{said}{line}\n");
         }
         // Whoever does not read a pipe stops its writer.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let log = tokio::spawn(async move {
+            let mut last = VecDeque::new();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if last.len() == LOG_LINES {
+                    last.pop_front();
+                }
+                last.push_back(line);
+            }
+            last
+        });
         let (address, admin) = address.zip(admin).ok_or("the gateway has no address")?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let resent = Arc::default();
-        Ok(Self { child, address, admin, counter, client, resent, _folder: folder })
+        Ok(Self { child, log, address, admin, counter, client, resent, _folder: folder })
+    }
+
+    /// DynamoDB is as far away from it as that.
+    pub(super) fn is_far_away(&self, by: Duration) {
+        self.counter.is_late(by);
     }
 
     /// Sends a webhook; the status of the answer.
@@ -384,7 +403,11 @@ impl Gateway {
         let id = self.child.id().ok_or("the gateway is gone")?;
         Command::new("kill").arg(id.to_string()).status().await?;
         let ended = timeout(PATIENCE, self.child.wait()).await??;
-        if ended.success() { Ok(()) } else { Err(format!("the gateway ended with {ended}").into()) }
+        if ended.success() {
+            return Ok(());
+        }
+        let said = Vec::from(self.log.await?).join("\n");
+        Err(format!("the gateway ended with {ended}:\n{said}").into())
     }
 
     /// `kill -9`.

@@ -93,9 +93,15 @@ impl Shared {
         let since = last.map(|last| self.options.clock.elapsed().saturating_sub(last));
         let is_close = on_their_way > 1 || since.is_some_and(|since| since < delay);
         if (1..FULL).contains(&waiting) && is_close {
+            // It was also told of the first event that came while the last item was written.
+            let full = async {
+                while self.book().journal.len() < FULL {
+                    self.journal_wanted.notified().await;
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                () = self.journal_wanted.notified() => {}
+                () = full => {}
             }
         }
     }

@@ -12,7 +12,10 @@ use hookward_store::{
 };
 use tokio::task::JoinSet;
 
-use crate::local::{self, HandClock};
+use crate::{
+    local::{self, HandClock},
+    proxy::{Fault, Proxy},
+};
 
 const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -129,6 +132,33 @@ async fn an_event_waits_for_others_where_they_come_close_together_and_alone_for_
     append(&node, 3..42, 100, 39).await;
     assert_eq!(used(&node)["journal"], (3.0, 0.0), "one item for forty");
     assert_eq!(deliver_all(&node).await, 42);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_come_one_after_the_other_share_journal_items() {
+    const DELAY: Duration = Duration::from_millis(60);
+    let clock = Arc::new(HandClock::default());
+    let options = local::options(&local::table().await, &clock);
+    let proxy = Proxy::before(local::address()).await;
+    let options = Options { journal_delay: DELAY, ..options };
+    let node = Arc::new(local::node(proxy.address, options, NOON).await);
+    // As long as Amazon takes, so that several are on their way.
+    proxy.does(|_| Fault::Late(Duration::from_millis(15)));
+    let began = tokio::time::Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_millis(3));
+    let mut tasks = JoinSet::new();
+    for number in 0..200 {
+        ticks.tick().await;
+        let node = Arc::clone(&node);
+        tasks.spawn(async move { node.append(event(number, 100), Claim::Queue).await });
+    }
+    while let Some(kept) = tasks.join_next().await {
+        assert_eq!(kept.unwrap().unwrap(), Receipt::Kept { lease: None });
+    }
+    // Between two items is the delay, or as many events as are full.
+    let most = began.elapsed().as_secs_f64() / DELAY.as_secs_f64() + 200.0 / 40.0 + 2.0;
+    let (items, _) = used(&node)["journal"];
+    assert!(items <= most, "{items} items, and not {most} at most");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
