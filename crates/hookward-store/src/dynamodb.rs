@@ -52,6 +52,7 @@ use std::{
 use async_trait::async_trait;
 use hookward_core::{Event, EventKey, Intake, SourceName, Timestamp};
 use tokio::{
+    runtime::Handle,
     sync::Notify,
     task::{AbortHandle, JoinSet},
 };
@@ -78,6 +79,8 @@ const TURNS: usize = 64;
 pub struct DynamoDb {
     shared: Arc<Shared>,
     tasks: Vec<AbortHandle>,
+    /// The runtime that it was opened on.
+    home: Handle,
 }
 
 /// What the parts of a node share.
@@ -118,7 +121,7 @@ impl DynamoDb {
             tokio::spawn(Arc::clone(&shared).keep_beating()).abort_handle(),
             tokio::spawn(Arc::clone(&shared).keep_watch()).abort_handle(),
         ];
-        Ok(Self { shared, tasks: tasks.into() })
+        Ok(Self { shared, tasks: tasks.into(), home: Handle::current() })
     }
 
     /// This node's number among all that ever were. Another one after it was taken for dead.
@@ -137,6 +140,19 @@ impl DynamoDb {
     pub async fn nodes(&self) -> Result<Vec<u64>, StoreError> {
         let nodes = self.shared.live_nodes(usage::Purpose::Read).await?;
         Ok(nodes.into_iter().map(|node| node.node).collect())
+    }
+}
+
+impl DynamoDb {
+    /// Works on the runtime that the store was opened on, whoever asks: a connection to DynamoDB ends with the runtime that
+    /// opened it, and another one may be in the middle of a call over it.
+    async fn at_home<T>(&self, work: impl Future<Output = T> + Send) -> T {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|context| {
+            let _home = self.home.enter();
+            work.as_mut().poll(context)
+        })
+        .await
     }
 }
 
@@ -223,7 +239,7 @@ impl Shared {
 #[async_trait]
 impl Store for DynamoDb {
     async fn append(&self, event: Event, claim: Claim) -> Result<Receipt, StoreError> {
-        self.shared.append(event, claim).await
+        self.at_home(self.shared.append(event, claim)).await
     }
 
     async fn lease(
@@ -233,7 +249,7 @@ impl Store for DynamoDb {
         until: Timestamp,
         limit: usize,
     ) -> Result<Work, StoreError> {
-        self.shared.lease(sources, now, until, limit).await
+        self.at_home(self.shared.lease(sources, now, until, limit)).await
     }
 
     async fn extend(
@@ -251,15 +267,15 @@ impl Store for DynamoDb {
         outcome: Outcome,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.shared.settle(lease, outcome, now).await
+        self.at_home(self.shared.settle(lease, outcome, now)).await
     }
 
     async fn get(&self, key: EventKey) -> Result<Option<Kept>, StoreError> {
-        self.shared.get(key).await
+        self.at_home(self.shared.get(key)).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        self.shared.list(query).await
+        self.at_home(self.shared.list(query)).await
     }
 
     /// Of this node's unfinished events, and of those that it finished since it came.
@@ -268,16 +284,16 @@ impl Store for DynamoDb {
     }
 
     async fn requeue(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
-        self.shared.requeue(key, now).await
+        self.at_home(self.shared.requeue(key, now)).await
     }
 
     async fn discard(&self, key: EventKey, now: Timestamp) -> Result<(), StoreError> {
-        self.shared.discard(key, now).await
+        self.at_home(self.shared.discard(key, now)).await
     }
 
     /// Of what this node finished since it came.
     async fn expire(&self, now: Timestamp) -> Result<Expired, StoreError> {
-        self.shared.expire(now).await
+        self.at_home(self.shared.expire(now)).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {
@@ -301,8 +317,11 @@ impl Store for DynamoDb {
             let mut book = self.shared.open_book()?;
             book.closed = true;
         }
-        self.shared.settle_down().await;
-        self.shared.leave().await?;
+        self.at_home(async {
+            self.shared.settle_down().await;
+            self.shared.leave().await
+        })
+        .await?;
         for task in &self.tasks {
             task.abort();
         }

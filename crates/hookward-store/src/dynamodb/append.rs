@@ -142,15 +142,20 @@ impl Shared {
         let expires_at = event.body_expires_at;
         let turn = if let Some(earlier) = unresolved {
             book.unresolved.remove(&event.key);
-            // The journal has come past its number: it gets another one there.
-            let also = (!earlier.journaled).then(|| book.next_number());
+            let (also, journal) = if earlier.journaled {
+                (earlier.also, None)
+            } else {
+                // The journal has come past its number: it gets another one there.
+                let also = book.next_number();
+                (Some(also), Some(self.enqueue(&mut book, also, entry, expires_at)))
+            };
             Turn {
                 tenure,
                 number: earlier.number,
                 also,
                 receipt: earlier.receipt,
                 again: true,
-                journal: also.map(|also| self.enqueue(&mut book, also, entry, expires_at)),
+                journal,
                 _held: held,
                 _on_its_way: sender,
             }
@@ -193,7 +198,7 @@ impl Shared {
                 Err(error) => {
                     if again {
                         let journaled = self.wait_for_journal(journal).await.is_ok();
-                        self.leave_unresolved(&tenure, &facts, number, journaled);
+                        self.leave_unresolved(&tenure, &facts, number, also, journaled);
                     } else {
                         self.finish_numbers(&tenure, &numbers);
                     }
@@ -218,9 +223,13 @@ impl Shared {
             tokio::join!(self.wait_for_journal(journal), self.table.put(item, is_new, why), mark);
         let there = match put {
             Ok(Written::Done) => None,
-            Ok(Written::Refused(there)) => there.as_ref().map(EventItem::decode).transpose()?,
+            Ok(Written::Refused(there)) => {
+                let there = there.as_ref().map(EventItem::decode).transpose();
+                // What cannot be read is not ours.
+                there.inspect_err(|_| self.finish_numbers(&tenure, &numbers))?
+            }
             Err(trouble) => {
-                self.leave_unresolved(&tenure, &facts, number, journal.is_ok());
+                self.leave_unresolved(&tenure, &facts, number, also, journal.is_ok());
                 return Err(trouble.into());
             }
         };
@@ -231,11 +240,11 @@ impl Shared {
             return self.for_duplicate(&event, there).await;
         }
         if let Err(trouble) = journal {
-            self.leave_unresolved(&tenure, &facts, number, false);
+            self.leave_unresolved(&tenure, &facts, number, also, false);
             return Err(StoreError::Unavailable(trouble));
         }
         if let Err(error) = mark {
-            self.leave_unresolved(&tenure, &facts, number, true);
+            self.leave_unresolved(&tenure, &facts, number, also, true);
             return Err(error);
         }
         let lease = self.keep(&tenure, facts, event, numbers, claim)?;
@@ -334,15 +343,21 @@ impl Shared {
         tenure: &Arc<Tenure>,
         facts: &Facts,
         number: u64,
+        also: Option<u64>,
         journaled: bool,
     ) {
-        let unresolved =
-            Unresolved { number, receipt: facts.receipt, content: facts.content, journaled };
         let mut book = self.book();
         if Arc::ptr_eq(&book.tenure, tenure) {
+            // What the journal does not hold needs no number there. If it does hold it after all, it was not acknowledged.
+            if let Some(also) = also.filter(|_| !journaled) {
+                book.progress.finish(also);
+            }
+            let also = also.filter(|_| journaled);
+            let (receipt, content) = (facts.receipt, facts.content);
+            let unresolved = Unresolved { number, also, receipt, content, journaled };
             book.unresolved.insert(facts.key, unresolved);
             drop(book);
-            self.resolve_later(tenure, facts.key, unresolved);
+            self.resolve_later(tenure, facts.key, receipt);
         }
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Queued {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unresolved {
     pub(crate) number: u64,
+    /// The number under which the journal holds it, where that is another one.
+    pub(crate) also: Option<u64>,
     pub(crate) receipt: ReceiptId,
     pub(crate) content: ContentDigest,
     /// Whether the journal holds it.

@@ -8,7 +8,7 @@ use super::{
     Shared,
     book::{Facts, Unresolved, Waiting},
     item::{
-        event::{self, EventItem},
+        event::{self, EventItem, ReceiptId},
         journal::EntryKind,
     },
     table::For,
@@ -41,7 +41,7 @@ impl Shared {
         self: &Arc<Self>,
         tenure: &Arc<Tenure>,
         key: EventKey,
-        unresolved: Unresolved,
+        receipt: ReceiptId,
     ) {
         let (shared, tenure) = (Arc::downgrade(self), Arc::clone(tenure));
         let clock = Arc::clone(&self.options.clock);
@@ -52,9 +52,7 @@ impl Shared {
                 clock.sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
                 let Some(shared) = shared.upgrade() else { return };
-                if !shared.is_unresolved(&tenure, key, unresolved) {
-                    return;
-                }
+                let Some(unresolved) = shared.unresolved(&tenure, key, receipt) else { return };
                 let is_late = clock.elapsed().saturating_sub(began) >= WITHOUT_EFFECT;
                 match shared.look_for(&tenure, key, unresolved, is_late).await {
                     Ok(Found::Kept | Found::Void) => return,
@@ -67,11 +65,16 @@ impl Shared {
         });
     }
 
-    fn is_unresolved(&self, tenure: &Arc<Tenure>, key: EventKey, unresolved: Unresolved) -> bool {
+    /// What is not known of a try with this receipt; a later one may know more of it.
+    fn unresolved(
+        &self,
+        tenure: &Arc<Tenure>,
+        key: EventKey,
+        receipt: ReceiptId,
+    ) -> Option<Unresolved> {
         let book = self.book();
-        Arc::ptr_eq(&book.tenure, tenure)
-            && !book.closed
-            && book.unresolved.get(&key).is_some_and(|it| it.receipt == unresolved.receipt)
+        let is_open = Arc::ptr_eq(&book.tenure, tenure) && !book.closed;
+        book.unresolved.get(&key).filter(|it| is_open && it.receipt == receipt).copied()
     }
 
     async fn look_for(
@@ -96,6 +99,9 @@ impl Shared {
                 && let Some(void) = book.unresolved.remove(&key)
             {
                 book.progress.finish(void.number);
+                if let Some(also) = void.also {
+                    book.progress.finish(also);
+                }
             }
             return Ok(Found::Void);
         };
@@ -103,7 +109,7 @@ impl Shared {
         if let Intake::Quarantine(_) = item.event.intake {
             self.mark_dead(&item.event).await?;
         }
-        let mut numbers = vec![unresolved.number];
+        let mut fresh = None;
         if !unresolved.journaled {
             let (also, told) = {
                 let mut book = self.open_book()?;
@@ -125,19 +131,20 @@ impl Shared {
                 }
                 return Err(StoreError::Unavailable(trouble));
             }
-            numbers.push(also);
+            fresh = Some(also);
         }
         let mut book = self.book();
         if !Arc::ptr_eq(&book.tenure, tenure) {
             return Ok(Found::Void);
         }
-        if book.unresolved.remove(&key).is_none() {
-            // A later try of the same event is finding it out; it has the number, and the journal's is not needed.
-            for also in numbers.into_iter().skip(1) {
-                book.progress.finish(also);
+        let Some(found) = book.unresolved.remove(&key) else {
+            // A later try of the same event is finding it out; it has the other numbers.
+            if let Some(fresh) = fresh {
+                book.progress.finish(fresh);
             }
             return Ok(Found::Kept);
-        }
+        };
+        let numbers: Vec<u64> = [found.number].into_iter().chain(found.also).chain(fresh).collect();
         let (state, _) = State::at_intake(item.event.intake);
         if state == State::Pending {
             let waiting = Waiting::fresh(facts, self.at_hand(&item), numbers);

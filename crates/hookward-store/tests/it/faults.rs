@@ -18,7 +18,10 @@ use hookward_store::{
     Attempt, Claim, Outcome, Receipt, State, Store, StoreError,
     dynamodb::{DynamoDb, Flaw, Options, Patience},
 };
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::oneshot,
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::{
     local::{self, HandClock},
@@ -425,6 +428,71 @@ async fn a_node_whose_calls_all_fail_is_not_well_until_one_does_not() {
     node.proxy.recovers();
     node.store.tend().await.unwrap();
     assert!(node.store.health().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tries_that_fail_one_after_the_other_leave_nothing_open() {
+    let world = World::new().await;
+    let node = world.node(Options { patience: hasty(), ..world.options() }).await;
+    let failure = || says(500, "InternalServerError", "");
+    // Neither the journal nor the event; then the journal alone, twice; then both.
+    node.proxy.does(each(|_| true, failure()));
+    assert!(is_unavailable(&node.says(1).await));
+    node.proxy.does(each(|call| call.puts("e#"), failure()));
+    for _ in 0..2 {
+        assert!(is_unavailable(&node.says(1).await));
+    }
+    node.proxy.recovers();
+    assert_eq!(node.tells(1).await, Receipt::Kept { lease: None });
+    let work = node.store.lease(&[shop()], after(1), after(60), 9).await.unwrap();
+    assert_eq!(work.leased.len(), 1);
+    for leased in work.leased {
+        let attempt = Attempt { at: after(1), status: Some(200), note: "ok".into() };
+        node.store.settle(leased.lease, Outcome::Done(attempt), after(1)).await.unwrap();
+    }
+    node.store.close().await.unwrap();
+    // A node that has left something open stays until somebody takes it over.
+    let other = world.node(Options { takes_over: false, ..world.options() }).await;
+    assert_eq!(other.store.nodes().await.unwrap(), [other.store.node()]);
+}
+
+/// Senders are answered on runtimes of their own, which end before the store is closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_ends_takes_no_connection_along() {
+    const AT_ONCE: u64 = 8;
+    let world = World::new().await;
+    let node = world.sound_node().await;
+    let store = Arc::clone(&node.store);
+    let (told, hears) = oneshot::channel::<()>();
+    let (kept, is_kept) = oneshot::channel();
+    let other = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let append = |number| store.append(event(number), Claim::Queue);
+            let appended = futures_util::future::try_join_all((0..AT_ONCE).map(append)).await;
+            kept.send(appended.map(|receipts| receipts.len())).unwrap();
+            hears.await.unwrap();
+        });
+    });
+    assert_eq!(is_kept.await.unwrap().unwrap(), 8);
+    // Calls are on their way over all connections that there are when that runtime ends.
+    let gate = Gate::closed();
+    node.proxy.does(each(|_| true, Fault::Waits(Arc::clone(&gate))));
+    let mut gets = JoinSet::new();
+    for number in 0..AT_ONCE {
+        let store = Arc::clone(&node.store);
+        gets.spawn(async move { store.get(key(number)).await });
+    }
+    for _ in 0..AT_ONCE {
+        gate.somebody_waits().await;
+    }
+    told.send(()).unwrap();
+    tokio::task::spawn_blocking(|| other.join().unwrap()).await.unwrap();
+    gate.open();
+    while let Some(got) = gets.join_next().await {
+        assert!(got.unwrap().unwrap().is_some());
+    }
+    node.store.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
