@@ -147,7 +147,7 @@ impl DynamoDb {
     /// Works on the runtime that the store was opened on, whoever asks: a connection to DynamoDB ends with the runtime that
     /// opened it, and another one may be in the middle of a call over it.
     async fn at_home<T>(&self, work: impl Future<Output = T> + Send) -> T {
-        let mut work = std::pin::pin!(work);
+        let mut work = Box::pin(work);
         std::future::poll_fn(|context| {
             let _home = self.home.enter();
             work.as_mut().poll(context)
