@@ -26,8 +26,8 @@ use super::Result;
 pub(super) struct Counted {
     pub(super) reads: f64,
     pub(super) writes: f64,
-    /// Calls that were answered, with whatever.
-    pub(super) calls: u64,
+    /// Calls that were made again, since their first answers came too late.
+    pub(super) again: u64,
 }
 
 impl std::ops::Sub for Counted {
@@ -37,7 +37,7 @@ impl std::ops::Sub for Counted {
         Self {
             reads: self.reads - before.reads,
             writes: self.writes - before.writes,
-            calls: self.calls - before.calls,
+            again: self.again - before.again,
         }
     }
 }
@@ -122,6 +122,8 @@ async fn forward(shared: &Shared, request: Request<Incoming>) -> Result<Response
     let (mut head, body) = request.into_parts();
     let target = head.headers.get("x-amz-target").and_then(|it| it.to_str().ok());
     let operation = target.and_then(|it| it.rsplit('.').next()).unwrap_or_default().to_owned();
+    let attempt = head.headers.get("amz-sdk-request").and_then(|it| it.to_str().ok());
+    let is_again = attempt.is_some_and(|it| !it.contains("attempt=1;"));
     let body = body.collect().await?.to_bytes();
     head.uri = format!("http://{}/", shared.engine).parse()?;
     let answer = shared.client.request(Request::from_parts(head, Full::new(body))).await?;
@@ -135,7 +137,7 @@ async fn forward(shared: &Shared, request: Request<Incoming>) -> Result<Response
     let used = used(&serde_json::from_slice(&body).unwrap_or_default());
     {
         let mut counted = shared.counted();
-        counted.calls += 1;
+        counted.again += u64::from(is_again);
         if ["PutItem", "UpdateItem", "DeleteItem"].contains(&&*operation) {
             counted.writes += used;
         } else {

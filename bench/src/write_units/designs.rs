@@ -73,6 +73,7 @@ impl Design {
             forgotten: duplicate,
             malformed: pending,
             refused: [0.0, 0.0],
+            again: counter.counted().again,
             recovered: Some(recovered),
         })
     }

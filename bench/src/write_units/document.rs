@@ -58,6 +58,12 @@ pub(super) fn written(report: &Report, prices: &Prices) -> Result<String> {
     at_rates(&mut page, &report.at_rates)?;
     idle(&mut page, report.idle, prices)?;
     page.push_str(FOOT);
+    let again: u64 = report.of_bodies.iter().map(|it| it.hookward.again).sum();
+    writeln!(
+        page,
+        "- **In this run** {again} calls of the gateways that are measured by outcome were made again, since DynamoDB Local had not \
+         answered the first within 800 ms. What such a call used the first time only the proxy knows; the tables have what the gateways say."
+    )?;
     Ok(page)
 }
 
@@ -212,9 +218,9 @@ closed when it is delivered.
 ";
 
 const RATES: &str = "\
-An event waits `journal_delay` at most for others to share a journal item with, and while an item is written the next one fills. So
-as many share one as come in `journal_delay` and the time of a write; an event that is alone on its way has an item to itself, and waits for
-nobody. Events of 900 random bytes, sent at a rate, and each answer of DynamoDB Local held back for 5 ms, since Amazon is
+Where events come closer together than `journal_delay` (25 ms unless it is configured), each waits that long at most for others to share a
+journal item with, and while an item is written the next one fills. So as many share one as come in `journal_delay` and the time of a
+write; an event that comes alone has an item to itself, and waits for nobody. Events of 900 random bytes, sent at a rate, and each answer of DynamoDB Local held back for 5 ms, since Amazon is
 farther away; in bold what is within 1.1 write units.
 ";
 
@@ -225,7 +231,7 @@ const FOOT: &str = "\
   characters, of which zstd saves a fifth: as near as JSON comes to what does not compress. *GitHub*: the recorded payloads of
   `@octokit/webhooks-examples`, minified, each once. Hookward stores what zstd at level 3 makes of a body, where that is smaller.
 - **Units.** A proxy between each gateway and DynamoDB Local sums the `ConsumedCapacity` of all answers. The gateway's own
-  `hookward_store_units_total` has to be the same to the last unit, or the command fails. The other designs go through the same proxy.
+  `hookward_store_units_total` has to be the same to the last unit, or the command fails (unless calls were made again: see the end). The other designs go through the same proxy.
 - **A condition that was not true** is billed by the item that is there, and no answer says how much that was: the
   proxy works it out from the item that comes with the answer, Hookward from what it decodes, each for itself.
 - **Reads.** DynamoDB Local counts a consistent read of one item as Amazon documents it: one unit for each started four kilobytes, and one for an item

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     local::{self, HandClock},
-    proxy::{Fault, Proxy},
+    proxy::{Fault, Gate, Proxy},
 };
 
 const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -135,30 +135,37 @@ async fn an_event_waits_for_others_where_they_come_close_together_and_alone_for_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_that_come_one_after_the_other_share_journal_items() {
-    const DELAY: Duration = Duration::from_millis(60);
+async fn events_that_came_while_an_item_was_written_wait_for_company_too() {
     let clock = Arc::new(HandClock::default());
     let options = local::options(&local::table().await, &clock);
     let proxy = Proxy::before(local::address()).await;
-    let options = Options { journal_delay: DELAY, ..options };
+    // Longer than this takes: the second item is written since it is full.
+    let options = Options { journal_delay: Duration::from_mins(1), ..options };
     let node = Arc::new(local::node(proxy.address, options, NOON).await);
-    // As long as Amazon takes, so that several are on their way.
-    proxy.does(|_| Fault::Late(Duration::from_millis(15)));
-    let began = tokio::time::Instant::now();
-    let mut ticks = tokio::time::interval(Duration::from_millis(3));
-    let mut tasks = JoinSet::new();
-    for number in 0..200 {
-        ticks.tick().await;
+    let append = |number| {
         let node = Arc::clone(&node);
-        tasks.spawn(async move { node.append(event(number, 100), Claim::Queue).await });
+        tokio::spawn(async move { node.append(event(number, 100), Claim::Queue).await })
+    };
+    let gate = Gate::closed();
+    let held = Arc::clone(&gate);
+    proxy.does(
+        move |call| {
+            if call.puts("j#") { Fault::Waits(Arc::clone(&held)) } else { Fault::None }
+        },
+    );
+    let first = append(0);
+    gate.somebody_waits().await;
+    let early = [append(1), append(2)];
+    while used(&node).get("accepted").is_none_or(|it| *it < (3.0, 0.0)) {
+        tokio::task::yield_now().await;
     }
-    while let Some(kept) = tasks.join_next().await {
-        assert_eq!(kept.unwrap().unwrap(), Receipt::Kept { lease: None });
+    gate.open();
+    first.await.unwrap().unwrap();
+    let late: Vec<_> = (3..41).map(append).collect();
+    for kept in early.into_iter().chain(late) {
+        assert_eq!(kept.await.unwrap().unwrap(), Receipt::Kept { lease: None });
     }
-    // Between two items is the delay, or as many events as are full.
-    let most = began.elapsed().as_secs_f64() / DELAY.as_secs_f64() + 200.0 / 40.0 + 2.0;
-    let (items, _) = used(&node)["journal"];
-    assert!(items <= most, "{items} items, and not {most} at most");
+    assert_eq!(used(&node)["journal"], (2.0, 0.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
