@@ -88,9 +88,15 @@ impl Shared {
             (book.journal.len(), book.in_flight.len())
         };
         if (1..FULL).contains(&waiting) && on_their_way > 1 {
+            // It was also told of the first event that came while the last item was written.
+            let full = async {
+                while self.book().journal.len() < FULL {
+                    self.journal_wanted.notified().await;
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(self.options.journal_delay) => {}
-                () = self.journal_wanted.notified() => {}
+                () = full => {}
             }
         }
     }

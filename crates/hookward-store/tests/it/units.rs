@@ -11,7 +11,10 @@ use hookward_store::{
 };
 use tokio::task::JoinSet;
 
-use crate::local::{self, HandClock};
+use crate::{
+    local::{self, HandClock},
+    proxy::{Fault, Gate, Proxy},
+};
 
 const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -106,6 +109,40 @@ async fn a_small_event_under_load_costs_little_more_than_one_unit() {
         used.keys().all(|outcome| ["accepted", "journal", "node"].contains(outcome)),
         "{used:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_came_while_an_item_was_written_wait_for_company_too() {
+    let clock = Arc::new(HandClock::default());
+    let options = local::options(&local::table().await, &clock);
+    let proxy = Proxy::before(local::address()).await;
+    // Longer than this takes: the second item is written since it is full.
+    let options = Options { journal_delay: Duration::from_mins(1), ..options };
+    let node = Arc::new(local::node(proxy.address, options, NOON).await);
+    let append = |number| {
+        let node = Arc::clone(&node);
+        tokio::spawn(async move { node.append(event(number, 100), Claim::Queue).await })
+    };
+    let gate = Gate::closed();
+    let held = Arc::clone(&gate);
+    proxy.does(
+        move |call| {
+            if call.puts("j#") { Fault::Waits(Arc::clone(&held)) } else { Fault::None }
+        },
+    );
+    let first = append(0);
+    gate.somebody_waits().await;
+    let early = [append(1), append(2)];
+    while used(&node).get("accepted").is_none_or(|it| *it < (3.0, 0.0)) {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    first.await.unwrap().unwrap();
+    let late: Vec<_> = (3..41).map(append).collect();
+    for kept in early.into_iter().chain(late) {
+        assert_eq!(kept.await.unwrap().unwrap(), Receipt::Kept { lease: None });
+    }
+    assert_eq!(used(&node)["journal"], (2.0, 0.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
