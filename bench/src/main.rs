@@ -3,6 +3,9 @@
 //!
 //! `cargo run --release -p hookward-bench` runs the comparison; it builds nothing and wants `hookward` built beside it
 //! (`cargo build --release`). `hookward-bench bare` is the bare server alone.
+//!
+//! `cargo run --release -p hookward-bench -- write-units` measures what events cost on DynamoDB, and writes docs/write-units.md. It
+//! builds `hookward`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use std::{
@@ -66,9 +69,11 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         None => compare(),
         Some("bare") => bare(),
-        Some(other) => {
-            Err(format!("{other:?} is unknown: say `bare`, or nothing for the comparison").into())
-        }
+        Some("write-units") => write_units(),
+        Some(other) => Err(format!(
+            "{other:?} is unknown: say `bare`, `write-units`, or nothing for the comparison"
+        )
+        .into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -227,6 +232,24 @@ fn beside(name: &str) -> Result<PathBuf> {
     } else {
         Err("hookward is not built: `cargo build --release` first".into())
     }
+}
+
+/// Measures what events cost on DynamoDB, with a gateway that is built for it.
+#[tokio::main]
+async fn write_units() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut build = Command::new("cargo");
+    build.args(["build", "-p", "hookward"]).current_dir(&root);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    if !build.status()?.success() {
+        return Err("hookward cannot be built".into());
+    }
+    let document = root.join("docs/write-units.md");
+    let hookward = beside("hookward")?;
+    let measured = Box::pin(hookward_bench::write_units::document(&hookward, &document)).await;
+    measured.map_err(|error| error.to_string().into())
 }
 
 /// Reads the body, answers 200: what HTTP alone costs.

@@ -11,14 +11,18 @@ use toml::Table;
 
 use crate::{support::root, vectors};
 
-/// The crates, and which of the others each may depend on: core ← store ← server ← hookward. Nobody depends on the benchmark.
+/// The crates, and which of the others each may depend on: core ← store ← server ← hookward. Only the
+/// program's tests depend on the benchmark.
 const ARROWS: &[(&str, &[&str])] = &[
     ("hookward-core", &[]),
     ("hookward-store", &["hookward-core"]),
     ("hookward-server", &["hookward-core", "hookward-store"]),
     ("hookward-probe", &["hookward-core"]),
     ("hookward-python", &["hookward-core", "hookward-store"]),
-    ("hookward", &["hookward-core", "hookward-store", "hookward-server", "hookward-probe"]),
+    (
+        "hookward",
+        &["hookward-core", "hookward-store", "hookward-server", "hookward-probe", "hookward-bench"],
+    ),
     ("hookward-bench", &["hookward-core", "hookward-store", "hookward-server"]),
 ];
 
@@ -92,6 +96,8 @@ fn crates_know_each_other_in_one_direction_only() {
         let allowed = arrows.get(name).unwrap_or_else(|| panic!("{name} has no row in ARROWS"));
         for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for dependency in dependencies(&manifest, kind) {
+                let measures = dependency == "hookward-bench" && kind != "dev-dependencies";
+                assert!(!measures, "{name} must not know the benchmark ({kind})");
                 // A crate may switch on its own features for its tests.
                 let itself = kind == "dev-dependencies" && dependency == name;
                 let ours = dependency == "hookward" || dependency.starts_with("hookward-");

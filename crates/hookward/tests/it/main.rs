@@ -23,3 +23,5 @@ mod operating;
 mod program;
 #[cfg(test)]
 mod secured;
+#[cfg(test)]
+mod units;

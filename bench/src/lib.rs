@@ -1,0 +1,3 @@
+//! Measurements that a test repeats in small.
+
+pub mod write_units;
