@@ -200,6 +200,12 @@ fn log(gateway: &Gateway, route: Option<&Arc<Route>>, peer: IpAddr, error: &Rece
         ReceiveError::Store(StoreError::Unavailable(cause)) => {
             tracing::error!(source, %cause, "webhook not kept, sender told to try again: {error}");
         }
+        ReceiveError::Store(StoreError::TooLarge { .. }) => {
+            tracing::warn!(
+                source,
+                "webhook refused, its sender told that it is too large: {error}; lower `body_max`, or give a DynamoDB store a `large_bodies_bucket`"
+            );
+        }
         ReceiveError::Store(_) | ReceiveError::StoreTimeout | ReceiveError::ShuttingDown => {
             tracing::warn!(source, "webhook not kept, sender told to try again: {error}");
         }

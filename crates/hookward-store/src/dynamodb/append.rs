@@ -36,18 +36,21 @@ const IS_NEW: &str = "attribute_not_exists(pk) OR #x <= :now";
 /// An event whose turn it is to be written.
 struct Turn {
     tenure: Arc<Tenure>,
-    number: u64,
-    /// The number under which the journal holds it, where that is another one.
-    also: Option<u64>,
-    receipt: ReceiptId,
-    /// Whether an earlier try of the same event may have been written.
-    again: bool,
-    /// Told when the journal holds it; `None` when it does.
-    journal: Option<Told>,
+    /// A try of the same event of which nobody knows whether it took place.
+    earlier: Option<Unresolved>,
     /// What it may cost at the least.
     _held: Option<Held>,
     /// Dropped when the key is not on its way any more, which tells whoever waits for that.
     _on_its_way: watch::Sender<()>,
+}
+
+/// An event that is on its way into the journal.
+struct Numbered {
+    number: u64,
+    /// The number under which the journal holds it, where that is another one.
+    also: Option<u64>,
+    /// Told when the journal holds it; `None` when it does.
+    journal: Option<Told>,
 }
 
 /// What this node's memory says to an append.
@@ -132,47 +135,51 @@ impl Shared {
             .map_err(|wait| StoreError::OverBudget { retry_after: wait.0 })?;
         let (sender, receiver) = watch::channel(());
         book.in_flight.insert(event.key, receiver);
-        let tenure = Arc::clone(&book.tenure);
+        if unresolved.is_some() {
+            book.unresolved.remove(&event.key);
+        }
+        Ok(Admitted::Write(Turn {
+            tenure: Arc::clone(&book.tenure),
+            earlier: unresolved,
+            _held: held,
+            _on_its_way: sender,
+        }))
+    }
+
+    /// Gives an event its number and its place in the journal: only what is going to be written.
+    fn numbered(
+        &self,
+        tenure: &Arc<Tenure>,
+        event: &EventParts,
+        earlier: Option<Unresolved>,
+    ) -> Result<Numbered, StoreError> {
+        let mut book = self.book();
+        if !Arc::ptr_eq(&book.tenure, tenure) {
+            return Err(Trouble::not_tried("this node was taken for dead meanwhile").into());
+        }
         let entry = Entry {
             key: event.key,
             source: event.source.clone(),
             at: event.received_at,
-            kind: if unresolved.is_some() { EntryKind::Instead } else { EntryKind::Arrived },
+            kind: if earlier.is_some() { EntryKind::Instead } else { EntryKind::Arrived },
         };
         let expires_at = event.body_expires_at;
-        let turn = if let Some(earlier) = unresolved {
-            book.unresolved.remove(&event.key);
-            let (also, journal) = if earlier.journaled {
-                (earlier.also, None)
-            } else {
-                // The journal has come past its number: it gets another one there.
+        Ok(match earlier {
+            Some(Unresolved { number, also, journaled: true, .. }) => {
+                Numbered { number, also, journal: None }
+            }
+            // The journal has come past its number: it gets another one there.
+            Some(Unresolved { number, .. }) => {
                 let also = book.next_number();
-                (Some(also), Some(self.enqueue(&mut book, also, entry, expires_at)))
-            };
-            Turn {
-                tenure,
-                number: earlier.number,
-                also,
-                receipt: earlier.receipt,
-                again: true,
-                journal,
-                _held: held,
-                _on_its_way: sender,
+                let journal = self.enqueue(&mut book, also, entry, expires_at);
+                Numbered { number, also: Some(also), journal: Some(journal) }
             }
-        } else {
-            let number = book.next_number();
-            Turn {
-                tenure,
-                number,
-                also: None,
-                receipt: ReceiptId(fastrand::u64(..).to_be_bytes()),
-                again: false,
-                journal: Some(self.enqueue(&mut book, number, entry, expires_at)),
-                _held: held,
-                _on_its_way: sender,
+            None => {
+                let number = book.next_number();
+                let journal = self.enqueue(&mut book, number, entry, expires_at);
+                Numbered { number, also: None, journal: Some(journal) }
             }
-        };
-        Ok(Admitted::Write(turn))
+        })
     }
 
     /// Writes event and journal side by side, and says `Kept` when both are durable and this node still speaks for them.
@@ -182,34 +189,27 @@ impl Shared {
         claim: Claim,
         turn: Turn,
     ) -> Result<Receipt, StoreError> {
-        let Turn { tenure, number, also, receipt, again, journal, _held, _on_its_way } = turn;
-        let numbers: Vec<u64> = [number].into_iter().chain(also).collect();
+        let Turn { tenure, earlier, _held, _on_its_way } = turn;
+        let receipt = earlier
+            .map_or_else(|| ReceiptId(fastrand::u64(..).to_be_bytes()), |earlier| earlier.receipt);
         let (event, stored) = self.packed(event).await;
         let facts = Facts::of(&event, receipt, event.body.len());
-        let encode = |stored| {
+        let encode = |stored, number| {
             let item = event::encode(&event, stored, tenure.node, number, receipt);
             self.with_status(item, event.intake)
         };
-        let mut item = encode(stored);
-        if is_too_large(&item) {
-            match self.moved(&event, &item).await {
-                Ok(Some(stored)) => item = encode(stored),
-                Ok(None) => {}
-                Err(error) => {
-                    if again {
-                        let journaled = self.wait_for_journal(journal).await.is_ok();
-                        self.leave_unresolved(&tenure, &facts, number, also, journaled);
-                    } else {
-                        self.finish_numbers(&tenure, &numbers);
-                    }
-                    return Err(error);
+        let stored = match self.fitting(&event, stored, |stored| encode(stored, u64::MAX)).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                if let Some(Unresolved { number, also, journaled, .. }) = earlier {
+                    self.leave_unresolved(&tenure, &facts, number, also, journaled);
                 }
+                return Err(error);
             }
-        }
-        if is_too_large(&item) {
-            self.finish_numbers(&tenure, &numbers);
-            return Err(StoreError::TooLarge { max: ITEM_BYTES_MAX });
-        }
+        };
+        let Numbered { number, also, journal } = self.numbered(&tenure, &event, earlier)?;
+        let numbers: Vec<u64> = [number].into_iter().chain(also).collect();
+        let item = encode(stored, number);
         let why = For { source: Some(&event.source), purpose: Purpose::Accepted };
         let now = super::item::number(event.received_at.as_secs());
         let is_new = Guard::when(IS_NEW).name("#x", EXPIRES).value(":now", now);
@@ -264,6 +264,23 @@ impl Shared {
         // The task does not panic; if it was cancelled, the body is stored as it is.
         let stored = packing.await.unwrap_or_else(|_| Stored::plain(event.body.clone()));
         (event, stored)
+    }
+
+    /// A body as it fits into an item: in it, or in an object that is durable when this returns.
+    async fn fitting(
+        &self,
+        event: &EventParts,
+        stored: Stored,
+        encode: impl Fn(Stored) -> Item,
+    ) -> Result<Stored, StoreError> {
+        let item = encode(stored.clone());
+        if !is_too_large(&item) {
+            return Ok(stored);
+        }
+        match self.moved(event, &item).await? {
+            Some(stored) if !is_too_large(&encode(stored.clone())) => Ok(stored),
+            Some(_) | None => Err(StoreError::TooLarge { max: ITEM_BYTES_MAX }),
+        }
     }
 
     /// A body that does not fit into an item, in an object: durable when this returns. `None` where there is nothing for it.

@@ -105,6 +105,8 @@ macro_rules! actions {
 
 actions! {
     BatchGetItem = "dynamodb:BatchGetItem",
+    BatchWriteItem = "dynamodb:BatchWriteItem",
+    ConditionCheckItem = "dynamodb:ConditionCheckItem",
     DeleteItem = "dynamodb:DeleteItem",
     GetItem = "dynamodb:GetItem",
     PutItem = "dynamodb:PutItem",
@@ -507,7 +509,11 @@ const NEVER_FORGET_A_BODY: &[Statement] =
 /// What nobody who works with events may do, whatever other policies the principal has: it would take events or
 /// their protection away, or read round the keys.
 const NEVER: &[Statement] = &[
-    deny("NeverForgetAnEvent", &[Action::DeleteItem], Target::Items(&["d#*", "e#*", "j#*", "r#*"])),
+    deny(
+        "NeverForgetAnEvent",
+        &[Action::BatchWriteItem, Action::DeleteItem],
+        Target::Items(&["d#*", "e#*", "j#*", "n#*", "r#*"]),
+    ),
     deny(
         "NeverTouchTheTable",
         &[
@@ -528,6 +534,8 @@ const NEVER_TO_PROVISION: &[Statement] = &[
         "NeverReadOrWriteItems",
         &[
             Action::BatchGetItem,
+            Action::BatchWriteItem,
+            Action::ConditionCheckItem,
             Action::DeleteItem,
             Action::GetItem,
             Action::PutItem,
@@ -627,6 +635,17 @@ mod tests {
             assert_eq!(policy.allows(Action::PutItem, &["e#a"]), role == Role::Gateway, "{role}");
             assert_eq!(policy.allows(Action::PutItem, &["d#a"]), role == Role::Trainer, "{role}");
             assert!(!policy.allows(Action::DeleteItem, &["d#a"]), "{role}");
+            let mut wide = policy.clone();
+            let all = &[Action::BatchWriteItem, Action::DeleteItem];
+            wide.statements.push(allow("Wide", all, Target::Items(&["*"])));
+            for (action, key) in [
+                (Action::BatchWriteItem, "e#a"),
+                (Action::BatchWriteItem, "n#table"),
+                (Action::DeleteItem, "n#ended"),
+                (Action::DeleteItem, "n#table"),
+            ] {
+                assert!(!wide.allows(action, &[key]), "{role}: {action} {key}");
+            }
             // A policy that forbids everything else lets what it is for.
             assert!(
                 policy
