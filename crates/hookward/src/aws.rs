@@ -80,7 +80,9 @@ fn not_opened(config: &config::DynamoDb, error: StoreError) -> Failure {
     let wrong = format!("cannot open the store in the DynamoDB table {}", config.table);
     match error {
         // The cause says more than that it is unavailable.
-        StoreError::Unavailable(cause) => Failure::new(format!("{wrong}: {cause}")),
+        StoreError::Unavailable(cause) => Failure::new(format!(
+            "{wrong}: {cause}\n`hookward doctor` looks at credentials, endpoint and table; `hookward dynamodb create` makes the table"
+        )),
         other => Failure::of(wrong, &other),
     }
 }

@@ -210,7 +210,7 @@ section! {
         default tell_duplicates: Flag => bool = false;
         /// The headers that are kept beside the body and handed on. They are not signed: whoever captured a request can change them.
         optional keep_headers: ListOf(HEADER) => Vec<At<HeaderName>> = "`Content-Type`, which is always kept";
-        /// How long bodies are kept.
+        /// How long bodies are kept: shown, delivered and replayed. On DynamoDB the bytes stay as long as the id is remembered, since it deletes whole items; so set `remember` too where that matters.
         default keep: length(3_600, 3_650 * DAY) => Duration = limits::BODY_RETENTION_DEFAULT;
         /// How long ids are remembered, so that the same event is not delivered twice. At least as long as `keep`.
         optional remember: Memory(length(3_600, 3_650 * DAY)) => Option<Duration> = "`keep` and twice the tolerance; for ever when the scheme signs no time";

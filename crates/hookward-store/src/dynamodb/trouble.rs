@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::StoreError;
 
@@ -73,6 +73,17 @@ impl From<Arc<Trouble>> for StoreError {
     }
 }
 
+/// An error and what caused it, each in its own words.
+fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
+}
+
 impl TroubleKind {
     fn of<E>(error: SdkError<E>) -> Self
     where
@@ -83,15 +94,17 @@ impl TroubleKind {
             return Self::TimedOut;
         }
         if let SdkError::DispatchFailure(failure) = &error {
+            let told = chain(&error);
             return if failure.is_timeout() {
                 Self::TimedOut
+            } else if told.contains("credential") {
+                Self::Refused(format!("there are no credentials: {told}"))
             } else {
-                Self::Unreachable(DisplayErrorContext(&error).to_string())
+                Self::Unreachable(told)
             };
         }
-        // Credentials that cannot be had are found out here.
         if let SdkError::ConstructionFailure(_) = &error {
-            return Self::Refused(DisplayErrorContext(&error).to_string());
+            return Self::Refused(chain(&error));
         }
         let error = error.into();
         let code = error.code().unwrap_or("an answer that is none").to_owned();

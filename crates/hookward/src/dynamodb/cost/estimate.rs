@@ -143,9 +143,11 @@ impl Estimate {
         let item = item_bytes.div_ceil(WRITE_UNIT_BYTES);
         let (journal_batch, batch_said) = journal_batch(traffic);
         let sheet = Sheet { traffic, prices, item, item_bytes };
-        let mut lines = vec![sheet.accepted(), sheet.journal(journal_batch, &batch_said)];
+        let journal = sheet.journal(journal_batch, &batch_said);
+        let share = journal.write_units_day / sheet.events();
+        let mut lines = vec![sheet.accepted(), journal];
         lines.extend(sheet.status());
-        lines.extend([sheet.duplicates(), sheet.failures(), sheet.dead_letters()]);
+        lines.extend([sheet.duplicates(share), sheet.failures(), sheet.dead_letters()]);
         lines.extend([sheet.nodes(), sheet.watch(), sheet.refused(), sheet.expired()]);
         lines.extend(sheet.storage());
         if is_large {
@@ -255,18 +257,20 @@ impl Sheet<'_> {
         Some(self.writes("status on each event", units, arithmetic))
     }
 
-    fn duplicates(&self) -> Line {
+    /// `share`: what an event's place in the journal costs.
+    fn duplicates(&self, share: f64) -> Line {
         let Traffic { duplicates_percent, cached_percent, .. } = self.traffic;
         let reach = self.events() * duplicates_percent / 100.0 * (100.0 - cached_percent) / 100.0;
         let arithmetic = format!(
-            "{} events × {duplicates_percent} % × {} % that no node remembers × {} units: a refused put costs what is there; and {} reads",
+            "{} events × {duplicates_percent} % × {} % that no node remembers × ({} + {}) units: a refused put costs what is there, and it was journaled by then; and {} reads",
             shown(self.events()),
             100.0 - cached_percent,
             self.item,
+            shown(share),
             size::DUPLICATE_READ_UNITS
         );
         let read_units_day = reach * number(size::DUPLICATE_READ_UNITS);
-        let line = self.writes("duplicates", reach * number(self.item), arithmetic);
+        let line = self.writes("duplicates", reach * (number(self.item) + share), arithmetic);
         let usd_month = line.usd_month + self.read_usd(read_units_day);
         Line { read_units_day, usd_month, ..line }
     }
@@ -306,8 +310,7 @@ impl Sheet<'_> {
     }
 
     fn refused(&self) -> Line {
-        let why =
-            "forged, stale, malformed, too large, over a limit: refused before the store is asked";
+        let why = "forged, stale, too large, over a limit; malformed with `malformed = \"reject\"`: refused before anything is written";
         self.writes("refused", 0.0, why.to_owned())
     }
 
@@ -491,7 +494,7 @@ mod tests {
             dead_percent: 1.0,
             ..traffic()
         };
-        close(line(&rough, "duplicates").write_units_day, 1e6 * 0.1 * 0.75 * 2.0);
+        close(line(&rough, "duplicates").write_units_day, 1e6 * 0.1 * 0.75 * (2.0 + 1.0 / 20.0));
         close(line(&rough, "duplicates").read_units_day, 1e6 * 0.1 * 0.75 * 2.0);
         close(line(&rough, "failed attempts").write_units_day, 1e6 * 0.02 * 2.0);
         close(line(&rough, "dead letters").write_units_day, 1e6 * 0.01 * 2.0);
