@@ -17,6 +17,7 @@ use bytes::Bytes;
 use hookward_core::{
     Source, SourceName, Timestamp,
     provider::Provider,
+    scheme::Sample,
     secret::{Secret, Validity},
     source::SourceRules,
 };
@@ -141,10 +142,11 @@ impl Webhook {
         let provider = Provider::named(name).ok_or("no such provider")?;
         let rules = SourceRules::of_provider(SourceName::parse("bench")?, "/", provider);
         let secret = (Secret::new(fate.secret(secret)), Validity::default());
-        let signed = Source::new(rules, vec![secret])?.scheme().sign(id, at, &body.bytes);
+        let sample = Sample { id, at, body: &body.bytes };
+        let signed = Source::new(rules, vec![secret])?.scheme().sign(sample);
         let signed = signed.ok_or("this secret cannot sign")?;
         let mut headers: Vec<_> =
-            signed.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+            signed.headers.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
         if kind == Kind::GitHub {
             headers.push(("x-github-event".to_owned(), body.event_type.clone()));

@@ -26,6 +26,7 @@ use crate::{
 mod diagnostic;
 mod file;
 mod kind;
+mod providers;
 mod reference;
 mod resolve;
 mod restart;
@@ -35,6 +36,7 @@ mod tests;
 mod unit;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
+pub(crate) use providers::providers;
 pub use reference::{json_schema, reference_markdown};
 
 /// What a configuration file means: complete, every default filled in, without contradictions.
@@ -117,7 +119,8 @@ impl Config {
         if let Some(admin) = &mut self.admin {
             anchor_secret(&mut admin.token);
         }
-        for secret in self.sources.iter_mut().flat_map(|source| &mut source.secrets) {
+        let sources = self.sources.iter_mut();
+        for secret in sources.flat_map(|it| it.secrets.iter_mut().chain(&mut it.verify_token)) {
             anchor_secret(&mut secret.reference);
         }
         for destination in &mut self.destinations {
@@ -283,6 +286,8 @@ pub struct SourceConfig {
     pub provider: Option<&'static str>,
     /// Its secrets: at least one, at most [`limits::SECRETS_MAX`].
     pub secrets: Vec<SecretConfig>,
+    /// The token that it has to show when it asks whether anyone is there.
+    pub verify_token: Option<SecretConfig>,
     /// Where it is written, for what is found later.
     pub place: Place,
 }

@@ -1,17 +1,58 @@
 //! Forms (`application/x-www-form-urlencoded`), for the senders that use them beside JSON.
 
+use std::fmt::Write as _;
+
+use http::header;
+
+use crate::{Head, request::Single};
+
+/// Whether a body says that it is a form.
+pub(crate) fn is_form(head: &Head<'_>) -> bool {
+    let Single::Once(value) = head.single(&header::CONTENT_TYPE) else { return false };
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+/// The values of all fields of this name, decoded; `None` for one that is no text.
+pub(crate) fn values<'a>(
+    body: &'a [u8],
+    name: &'a str,
+) -> impl Iterator<Item = Option<String>> + 'a {
+    pairs(body).filter(move |(key, _)| key.as_deref() == Some(name)).map(|(_, value)| value)
+}
+
+/// All fields in their order, decoded; `None` for what is no text.
+pub(crate) fn pairs(body: &[u8]) -> impl Iterator<Item = (Option<String>, Option<String>)> + '_ {
+    body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        let (key, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        (decoded(key), decoded(value))
+    })
+}
+
+/// Text as a form or a query writes it.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'*') {
+            written.push(char::from(byte));
+        } else if byte == b' ' {
+            written.push('+');
+        } else {
+            let _infallible = write!(written, "%{byte:02X}");
+        }
+    }
+    written
+}
+
 /// The value of the one field of this name. `None` when there is none, when there are several, of which two readers might
 /// take different ones, and when the value is no text.
 pub(crate) fn field(body: &[u8], name: &str) -> Option<String> {
-    let mut found = None;
-    for pair in body.split(|byte| *byte == b'&') {
-        let mut parts = pair.splitn(2, |byte| *byte == b'=');
-        let (key, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if decoded(key).as_deref() == Some(name) && found.replace(decoded(value)).is_some() {
-            return None;
-        }
+    let mut values = values(body, name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => value,
+        (None, _) | (Some(_), Some(_)) => None,
     }
-    found.flatten()
 }
 
 /// Text with `+` for a space and `%` before two hex digits; `None` when it is not written so, or no UTF-8.

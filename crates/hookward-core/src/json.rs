@@ -220,6 +220,11 @@ impl Pointer {
         }
     }
 
+    /// The keys that it leads through.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| &**key)
+    }
+
     /// The text form, as it was given.
     pub fn as_str(&self) -> &str {
         &self.text

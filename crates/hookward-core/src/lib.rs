@@ -11,6 +11,7 @@ pub mod address;
 pub mod config;
 pub mod event;
 mod form;
+pub mod handshake;
 pub mod identity;
 pub mod json;
 pub mod limits;

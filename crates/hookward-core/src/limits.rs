@@ -38,6 +38,9 @@ pub const SECRETS_MAX: usize = 8;
 /// The longest id in a signed header, in bytes: Standard Webhooks ids are about 30.
 pub const HEADER_ID_BYTES_MAX: usize = 256;
 
+/// The longest value of a sender's challenge that is answered with, in bytes: Microsoft Graph's have some hundreds.
+pub const CHALLENGE_BYTES_MAX: usize = 1024;
+
 /// The longest event type or sender's id kept for people, in bytes; a longer one is cut. Keys use the whole id.
 pub const LABEL_BYTES_MAX: usize = 256;
 

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use crate::handshake::Challenge;
+
 /// Why a request was not admitted. Each variant is something that the answer or the counters treat
 /// differently; the server maps each to one status in one exhaustive match.
 ///
@@ -90,16 +92,15 @@ pub enum Refusal {
     /// Verified, but of a type that the source refuses.
     #[error("the event type is refused by the source")]
     TypeRefused,
-    /// Not an event but the sender's challenge; answered, never stored.
-    #[error("a challenge of the sender, answered")]
-    Handshake(Challenge),
-}
-
-/// The answer that a sender's challenge asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
-    /// The body to answer with, as plain text.
-    pub text: String,
+    /// A question of the sender that does not show what it must.
+    #[error("a question of the sender does not show what it must, such as the verify token")]
+    HandshakeRefused {
+        /// The status that says so.
+        status: u16,
+    },
+    /// Not an event but the sender's question; answered, never stored.
+    #[error("a question of the sender, answered")]
+    Handshake(Box<Challenge>),
 }
 
 impl Refusal {
@@ -124,6 +125,7 @@ impl Refusal {
             Self::SourceBudget { .. } => "source_budget",
             Self::Rejected(_) => "rejected",
             Self::TypeRefused => "type_refused",
+            Self::HandshakeRefused { .. } => "handshake_refused",
             Self::Handshake(_) => "handshake",
         }
     }

@@ -4,59 +4,82 @@
 //! the signed time is. One interpreter ([`Scheme`]) verifies them all, in two steps, so that most forgeries
 //! are refused before their body is read: [`Scheme::screen`] on the head, [`Scheme::verify`] on the body.
 //!
-//! Each preset is a file: [`hmac`], [`standard_webhooks`], [`stripe`], [`github`], [`shopify`], [`slack`].
+//! Which sender has which rules is in the table of [providers](crate::provider). What no rules can say is [`code`].
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL},
+};
 use http::HeaderName;
 use subtle::ConstantTimeEq;
 
 use crate::{
-    Head, Refusal, Timestamp, limits,
-    request::Single,
+    Head, Refusal, Timestamp, form,
+    json::Pointer,
+    limits,
     secret::{Secret, Validity, WeakSecret},
 };
 
-pub mod github;
-pub mod hmac;
+pub mod code;
 mod key;
-pub mod shopify;
-pub mod slack;
-pub mod standard_webhooks;
-pub mod stripe;
+mod location;
+mod sample;
 mod template;
+mod time;
 
+pub use code::{Code, Sample, Settings, Signed, Unproven, Wanted};
 pub use key::{Algorithm, Key, KeyEncoding};
+pub use location::{Location, Names};
 pub use template::{BadTemplate, Piece, Template};
+pub use time::{SignedTime, TimePlace, TimeUnit};
+
+pub(crate) use location::query_values;
+use location::{Fields, ambiguous, malformed};
+use template::{Inputs, Part};
 
 /// A scheme as data: what a provider's documentation says, in one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemeRules {
-    /// The header that holds the signature or signatures.
-    pub header: HeaderName,
-    /// How the header's value is written.
+    /// Where the signature is, or the signatures are.
+    pub signature: Location,
+    /// Further headers with a signature each: any of them may be the right one.
+    pub more_headers: Vec<HeaderName>,
+    /// How the signature's place is written.
     pub format: Format,
     /// The signatures that count, by the label they carry. A label that is not here is ignored, so that a
     /// sender can add a scheme and nobody can downgrade to one.
     pub versions: Vec<Version>,
     /// The bytes that are signed.
     pub content: Template,
+    /// Whether the content may leave the body out: what it holds is then not proven, and a sender has nothing better.
+    pub body_unsigned: bool,
     /// The signed time, if one is signed.
     pub time: Option<SignedTime>,
     /// The header that holds the signed id, if one is signed.
-    pub id: Option<HeaderName>,
+    pub id: Option<Names>,
     /// How the secret's text becomes the key.
     pub key: KeyEncoding,
+    /// What the sender puts behind the secret's text.
+    pub key_suffix: Cow<'static, str>,
+    /// Headers that must have these values.
+    pub require: Vec<(HeaderName, Box<str>)>,
+    /// The code that takes the place of all this, for a scheme that no rules describe; `time` says its tolerance.
+    pub code: Option<Code>,
+    /// What is configured of it beside its secrets.
+    pub settings: Settings,
 }
 
-/// How a signature header's value is written.
+/// How a signature's place is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One signature behind a fixed prefix (perhaps none): `sha256=…`.
     Single {
         /// What precedes the signature.
         prefix: Cow<'static, str>,
+        /// Whether the prefix may be left out.
+        optional: bool,
     },
     /// Labelled elements: `t=…,v1=…,v1=…` or `v1,… v1a,…`.
     List {
@@ -64,6 +87,11 @@ pub enum Format {
         separator: char,
         /// Between an element's label and its value.
         assign: char,
+    },
+    /// Elements without labels: the time, then signatures.
+    Plain {
+        /// Between elements.
+        separator: char,
     },
 }
 
@@ -78,44 +106,17 @@ pub struct Version {
     pub encoding: Encoding,
 }
 
-/// How bytes are written in a header.
+/// How bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// Hex digits of either case.
     Hex,
     /// Standard alphabet, padded, canonical.
     Base64,
-}
-
-/// A signed time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedTime {
-    /// Where it is.
-    pub place: TimePlace,
-    /// What it counts.
-    pub unit: TimeUnit,
-    /// How old it may be.
-    pub past: Duration,
-    /// How far ahead it may be: clocks differ.
-    pub future: Duration,
-}
-
-/// Where a signed time is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TimePlace {
-    /// In a header of its own.
-    Header(HeaderName),
-    /// In the signature header's list, under this label.
-    Element(Cow<'static, str>),
-}
-
-/// What a signed time counts since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeUnit {
-    /// Seconds.
-    Seconds,
-    /// Milliseconds.
-    Milliseconds,
+    /// URL-safe alphabet, without padding.
+    Base64Url,
+    /// As they are: a shared token.
+    Plain,
 }
 
 /// What a signature covers: what an attacker who captured a request cannot change.
@@ -127,52 +128,153 @@ pub struct Coverage {
     pub time: bool,
     /// An id, so that it can serve for de-duplication.
     pub id: bool,
+    /// The URL, so that it counts at one endpoint only.
+    pub url: bool,
+    /// The method.
+    pub method: bool,
+}
+
+impl Coverage {
+    /// Nothing.
+    pub const NONE: Self = Self { body: false, time: false, id: false, url: false, method: false };
 }
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let covered = [(self.id, "id"), (self.time, "time"), (self.body, "body")];
+        let covered = [
+            (self.id, "id"),
+            (self.time, "time"),
+            (self.method, "method"),
+            (self.url, "URL"),
+            (self.body, "body"),
+        ];
         let names: Vec<_> = covered.iter().filter_map(|(is, name)| is.then_some(*name)).collect();
+        f.write_str(if names.is_empty() { "nothing" } else { "" })?;
         f.write_str(&names.join(", "))
     }
 }
 
 impl SchemeRules {
+    /// One HMAC-SHA-256 of the body in a header, in hex: where descriptions start from.
+    pub fn hmac(header: HeaderName) -> Self {
+        Self {
+            signature: Location::Header(Names::one(header)),
+            more_headers: Vec::new(),
+            format: Format::Single { prefix: "".into(), optional: false },
+            versions: vec![Version {
+                label: "".into(),
+                algorithm: Algorithm::HmacSha256,
+                encoding: Encoding::Hex,
+            }],
+            content: "{body}".parse().expect("a constant template"),
+            body_unsigned: false,
+            time: None,
+            id: None,
+            key: KeyEncoding::Utf8,
+            key_suffix: "".into(),
+            require: Vec::new(),
+            code: None,
+            settings: Settings::default(),
+        }
+    }
+
+    /// A scheme that is code.
+    pub fn of_code(code: Code) -> Self {
+        Self { code: Some(code), ..Self::hmac(HeaderName::from_static("x-signature")) }
+    }
+
+    /// Whether it is a shared token: who sends it is known, and nothing of what is sent is covered.
+    pub fn is_token(&self) -> bool {
+        self.code.is_none() && self.versions.iter().all(|it| it.algorithm == Algorithm::Token)
+    }
+
     /// What the signature covers.
     pub fn covers(&self) -> Coverage {
-        Coverage {
-            body: self.content.contains(&Piece::Body),
-            time: self.time.is_some() && self.content.contains(&Piece::Time),
-            id: self.id.is_some() && self.content.contains(&Piece::Id),
+        if let Some(code) = &self.code {
+            return code.covers();
         }
+        if self.is_token() {
+            return Coverage::NONE;
+        }
+        let body = self.content.contains(&Piece::Body);
+        let time = self.time.as_ref().is_some_and(|time| match &time.place {
+            TimePlace::Field(pointer) => {
+                body || self.content.fields().any(|signed| signed == pointer)
+            }
+            TimePlace::Header(_) | TimePlace::Element(_) | TimePlace::First | TimePlace::Code => {
+                self.content.contains(&Piece::Time)
+            }
+        });
+        Coverage {
+            body,
+            time,
+            id: self.id.is_some() && self.content.contains(&Piece::Id),
+            url: self.content.contains(&Piece::Url),
+            method: self.content.contains(&Piece::Method),
+        }
+    }
+
+    /// Whether an identity in this field of the body is in signed bytes. A token proves who sends: what it sends is believed.
+    pub fn covers_field(&self, pointer: &Pointer) -> bool {
+        let covers = self.covers();
+        covers.body || self.is_token() || self.content.fields().any(|signed| signed == pointer)
+    }
+
+    /// Whether it has to be told the URL that the sender calls.
+    pub fn wants_url(&self) -> bool {
+        self.code.as_ref().map_or_else(|| self.content.contains(&Piece::Url), Code::wants_url)
     }
 
     /// Finds what would make the scheme meaningless, before a request does.
     pub fn check(&self) -> Result<(), BadScheme> {
-        let covers = self.covers();
-        if !covers.body {
-            return Err(BadScheme::BodyNotSigned);
-        }
-        if self.versions.is_empty() {
-            return Err(BadScheme::NoVersion);
-        }
-        if self.content.contains(&Piece::Time) != self.time.is_some() {
-            return Err(BadScheme::TimeNotSigned);
-        }
-        if self.content.contains(&Piece::Id) != self.id.is_some() {
-            return Err(BadScheme::IdNotSigned);
-        }
         if let Some(time) = &self.time {
             let allowed = Duration::from_secs(1)..=limits::TOLERANCE_MAX;
             if !allowed.contains(&time.past) || !allowed.contains(&time.future) {
                 return Err(BadScheme::Tolerance);
             }
-            if matches!((&time.place, &self.format), (TimePlace::Element(_), Format::Single { .. }))
-            {
-                return Err(BadScheme::TimeElementWithoutList);
-            }
         }
-        Ok(())
+        if self.wants_url() && self.settings.url.is_none() {
+            return Err(BadScheme::NoUrl);
+        }
+        if let Some(code) = &self.code {
+            return match code
+                .wants()
+                .iter()
+                .find(|wanted| wanted.required && self.settings.option(wanted.name).is_empty())
+            {
+                Some(wanted) => Err(BadScheme::NoOption(wanted.name)),
+                None => Ok(()),
+            };
+        }
+        if self.versions.is_empty() {
+            return Err(BadScheme::NoVersion);
+        }
+        if self.is_token() {
+            return Ok(());
+        }
+        let covers = self.covers();
+        if !covers.body && !self.body_unsigned {
+            return Err(BadScheme::BodyNotSigned);
+        }
+        if covers.time != self.time.is_some()
+            || (self.time.is_none() && self.content.contains(&Piece::Time))
+        {
+            return Err(BadScheme::TimeNotSigned);
+        }
+        if self.content.contains(&Piece::Id) != self.id.is_some() {
+            return Err(BadScheme::IdNotSigned);
+        }
+        let keyed_hash = |it: &Version| matches!(it.algorithm, Algorithm::Sha256 | Algorithm::Sha1);
+        if self.versions.iter().any(keyed_hash) != self.content.contains(&Piece::Secret) {
+            return Err(BadScheme::SecretNotHashed);
+        }
+        match (self.time.as_ref().map(|time| &time.place), &self.format) {
+            (Some(TimePlace::Element(_)), Format::Single { .. } | Format::Plain { .. })
+            | (Some(TimePlace::First), Format::Single { .. } | Format::List { .. }) => {
+                Err(BadScheme::TimeElementWithoutList)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -195,26 +297,47 @@ pub enum BadScheme {
         "an id header must be both named and part of the signed content: an unsigned one proves nothing"
     )]
     IdNotSigned,
+    /// A hash without the secret, which anyone can make; or the secret in what an HMAC signs.
+    #[error("a plain hash must be over a content with {{secret}}, and nothing else may be")]
+    SecretNotHashed,
     /// A tolerance of zero or of days.
     #[error("a tolerance is between 1 second and 24 hours: zero would switch the check off")]
     Tolerance,
     /// The time is said to be in a list that is none.
     #[error("the timestamp is in the signature header, which then must be a list")]
     TimeElementWithoutList,
+    /// The URL is signed and not known.
+    #[error("the signature covers the URL that the sender calls, which has to be known")]
+    NoUrl,
+    /// Something that the scheme has to be told is missing.
+    #[error("the option {0:?} is missing, without which nothing is proven")]
+    NoOption(&'static str),
 }
 
 /// A scheme with its keys: what verifies.
 #[derive(Debug)]
 pub struct Scheme {
     rules: SchemeRules,
-    keys: Vec<(Key, Validity)>,
+    verifier: Verifier,
+}
+
+#[derive(Debug)]
+enum Verifier {
+    Rules {
+        keys: Vec<(Key, Validity)>,
+        /// The fields of the body that are needed.
+        pointers: Vec<Pointer>,
+    },
+    Code(Box<dyn code::Verify>),
 }
 
 /// What a head presents to be verified: read, well shaped, its time in the window, nothing proven yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Presented<'a> {
     time: &'a [u8],
     id: &'a str,
+    /// How many signatures there were, well shaped or not.
+    signatures: usize,
     candidates: Vec<Candidate>,
 }
 
@@ -228,14 +351,17 @@ impl<'a> Presented<'a> {
 #[derive(Debug)]
 struct Candidate {
     algorithm: Algorithm,
-    bytes: [u8; key::SIGNATURE_BYTES_MAX],
-    len: usize,
+    bytes: Vec<u8>,
 }
 
 impl Scheme {
     /// Makes keys of secrets. Refuses weak secrets, secrets in the wrong encoding, and a scheme without any.
     pub fn new(rules: SchemeRules, secrets: Vec<(Secret, Validity)>) -> Result<Self, SchemeError> {
         rules.check()?;
+        if let Some(code) = &rules.code {
+            let verifier = Verifier::Code(code.verifier(&rules, secrets)?);
+            return Ok(Self { rules, verifier });
+        }
         if secrets.is_empty() {
             return Err(SchemeError::NoSecret);
         }
@@ -243,14 +369,32 @@ impl Scheme {
             .into_iter()
             .enumerate()
             .map(|(index, (secret, validity))| {
-                let key = secret
-                    .strong()
-                    .and_then(|secret| Key::new(&secret, rules.key, &rules.versions));
-                key.map(|key| (key, validity))
+                Key::new(&secret, rules.key, &rules.key_suffix, &rules.versions)
+                    .map(|key| (key, validity))
                     .map_err(|reason| SchemeError::WeakSecret { index, reason })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { rules, keys })
+        let mut pointers: Vec<_> = rules.content.fields().cloned().collect();
+        if let Location::Field(pointer) = &rules.signature {
+            pointers.push(pointer.clone());
+        }
+        if let Some(SignedTime { place: TimePlace::Field(pointer), .. }) = &rules.time {
+            pointers.push(pointer.clone());
+        }
+        Ok(Self { rules, verifier: Verifier::Rules { keys, pointers } })
+    }
+
+    /// A scheme that nothing satisfies, for a sender that has yet to bring its secret.
+    pub fn without_secret(rules: SchemeRules) -> Result<Self, SchemeError> {
+        rules.check()?;
+        Ok(Self { rules, verifier: Verifier::Rules { keys: Vec::new(), pointers: Vec::new() } })
+    }
+
+    /// The HMAC-SHA-256 of a text under the first secret that is valid now, for the answer to a question.
+    pub(crate) fn hmac_sha256(&self, text: &[u8], now: Timestamp) -> Option<[u8; 32]> {
+        let Verifier::Rules { keys, .. } = &self.verifier else { return None };
+        let (key, _) = keys.iter().find(|(_, validity)| validity.contains(now))?;
+        key.sign(Algorithm::HmacSha256, &[Part::Bytes(text.into())])?.try_into().ok()
     }
 
     /// The rules.
@@ -258,49 +402,119 @@ impl Scheme {
         &self.rules
     }
 
-    /// Reads the signature's headers and checks the signed time, without the body.
+    /// Reads the signature's headers and checks the signed time, as far as they are not in the body.
     pub fn screen<'a>(&self, head: &Head<'a>, now: Timestamp) -> Result<Presented<'a>, Refusal> {
-        let value = required(head, &self.rules.header)?;
-        let mut presented = Presented { time: b"", id: "", candidates: Vec::with_capacity(1) };
-        match &self.rules.format {
-            Format::Single { prefix } => {
-                let signature = value
-                    .strip_prefix(prefix.as_bytes())
-                    .ok_or_else(|| malformed(&self.rules.header))?;
-                if let Some(version) = self.rules.versions.first() {
-                    presented.candidates.extend(candidate(version, signature));
-                }
-            }
-            Format::List { separator, assign } => {
-                let text = std::str::from_utf8(value).map_err(|_| malformed(&self.rules.header))?;
-                self.read_list(text, *separator, *assign, &mut presented)?;
+        let mut presented = Presented::default();
+        if let Verifier::Code(code) = &self.verifier {
+            code.screen(head, now)?;
+            return Ok(presented);
+        }
+        for (name, expected) in &self.rules.require {
+            if Names::one(name.clone()).required(head)? != expected.as_bytes() {
+                return Err(malformed(name.as_str()));
             }
         }
-        if presented.candidates.is_empty() {
-            return Err(malformed(&self.rules.header));
+        match &self.rules.signature {
+            Location::Header(names) => self.read_headers(names, head, &mut presented)?,
+            Location::Query(name) => {
+                let value = location::query_value(head.target, name)?;
+                self.read_single(value.as_bytes(), &mut presented)?;
+                if presented.candidates.is_empty() {
+                    return Err(malformed(name));
+                }
+            }
+            Location::Field(_) => {}
         }
         if let Some(time) = &self.rules.time {
-            let header = match &time.place {
-                TimePlace::Header(name) => {
-                    presented.time = required(head, name)?;
-                    name
+            let at = match &time.place {
+                TimePlace::Header(names) => {
+                    presented.time = names.required(head)?;
+                    names.first().as_str()
                 }
-                TimePlace::Element(_) if presented.time.is_empty() => {
-                    return Err(malformed(&self.rules.header));
-                }
-                TimePlace::Element(_) => &self.rules.header,
+                TimePlace::Element(_) | TimePlace::First => self.signature_name(),
+                TimePlace::Field(_) | TimePlace::Code => "",
             };
-            let signed = time.unit.read(presented.time).ok_or_else(|| malformed(header))?;
-            time.check(signed, now)?;
+            if !at.is_empty() {
+                let signed = time.unit.read(presented.time).ok_or_else(|| malformed(at))?;
+                time.check(signed, now)?;
+            }
         }
-        if let Some(name) = &self.rules.id {
-            let id = required(head, name)?;
+        if let Some(names) = &self.rules.id {
+            let id = names.required(head)?;
             presented.id = std::str::from_utf8(id)
                 .ok()
                 .filter(|id| is_id(id))
-                .ok_or_else(|| malformed(name))?;
+                .ok_or_else(|| malformed(names.first().as_str()))?;
         }
         Ok(presented)
+    }
+
+    /// What to call the signature's place in a refusal.
+    fn signature_name(&self) -> &str {
+        match &self.rules.signature {
+            Location::Header(names) => names.first().as_str(),
+            Location::Field(pointer) => pointer.as_str(),
+            Location::Query(name) => name,
+        }
+    }
+
+    fn read_headers<'a>(
+        &self,
+        names: &Names,
+        head: &Head<'a>,
+        presented: &mut Presented<'a>,
+    ) -> Result<(), Refusal> {
+        let more = &self.rules.more_headers;
+        let is_there = |name: &HeaderName| head.headers.contains_key(name);
+        if names.iter().any(is_there) || !more.iter().any(is_there) {
+            self.read_header(names.required(head)?, presented)?;
+        }
+        for name in more.iter().filter(|name| is_there(name)) {
+            self.read_header(Names::one(name.clone()).required(head)?, presented)?;
+        }
+        if presented.candidates.is_empty() {
+            return Err(malformed(names.first().as_str()));
+        }
+        Ok(())
+    }
+
+    /// The signatures in a header's value, and the time in it if there is one.
+    fn read_header<'a>(
+        &self,
+        value: &'a [u8],
+        presented: &mut Presented<'a>,
+    ) -> Result<(), Refusal> {
+        let name = self.signature_name();
+        match &self.rules.format {
+            Format::Single { .. } => self.read_single(value, presented),
+            Format::List { separator, assign } => {
+                let text = std::str::from_utf8(value).map_err(|_| malformed(name))?;
+                self.read_list(text, *separator, *assign, presented)
+            }
+            Format::Plain { separator } => {
+                let text = std::str::from_utf8(value).map_err(|_| malformed(name))?;
+                let mut elements = text.split(*separator).map(str::trim);
+                presented.time = elements.next().unwrap_or_default().as_bytes();
+                for element in elements {
+                    self.take_candidate(self.rules.versions.first(), element, presented)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn read_single(&self, value: &[u8], presented: &mut Presented<'_>) -> Result<(), Refusal> {
+        let Format::Single { prefix, optional } = &self.rules.format else {
+            return Err(malformed(self.signature_name()));
+        };
+        let signature = match value.strip_prefix(prefix.as_bytes()) {
+            Some(signature) => signature,
+            None if *optional => value,
+            None => return Err(malformed(self.signature_name())),
+        };
+        let version = self.rules.versions.first();
+        presented.candidates.extend(version.and_then(|version| candidate(version, signature)));
+        Ok(())
     }
 
     fn read_list<'a>(
@@ -312,89 +526,176 @@ impl Scheme {
     ) -> Result<(), Refusal> {
         let time_label = match self.rules.time.as_ref().map(|time| &time.place) {
             Some(TimePlace::Element(label)) => Some(label.as_ref()),
-            Some(TimePlace::Header(_)) | None => None,
+            Some(
+                TimePlace::Header(_) | TimePlace::First | TimePlace::Field(_) | TimePlace::Code,
+            )
+            | None => None,
         };
-        let mut signatures = 0;
         for element in text.split(separator) {
             let Some((label, value)) = element.trim().split_once(assign) else { continue };
             if Some(label) == time_label {
                 if !presented.time.is_empty() {
-                    return Err(ambiguous(&self.rules.header));
+                    return Err(ambiguous(self.signature_name()));
                 }
                 presented.time = value.as_bytes();
             } else if let Some(version) =
                 self.rules.versions.iter().find(|version| version.label == label)
             {
-                signatures += 1;
-                if signatures > limits::SIGNATURES_MAX {
-                    return Err(malformed(&self.rules.header));
-                }
-                presented.candidates.extend(candidate(version, value.as_bytes()));
+                self.take_candidate(Some(version), value, presented)?;
             }
         }
         Ok(())
     }
 
-    /// Whether any presented signature is right for this body under any key that is valid now.
+    fn take_candidate(
+        &self,
+        version: Option<&Version>,
+        written: &str,
+        presented: &mut Presented<'_>,
+    ) -> Result<(), Refusal> {
+        presented.signatures += 1;
+        if presented.signatures > limits::SIGNATURES_MAX {
+            return Err(malformed(self.signature_name()));
+        }
+        presented
+            .candidates
+            .extend(version.and_then(|version| candidate(version, written.as_bytes())));
+        Ok(())
+    }
+
+    /// Whether any presented signature is right for this request under any key that is valid now.
     pub fn verify(
         &self,
         presented: &Presented<'_>,
-        body: &[u8],
+        request: Unproven<'_>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let content = self.rules.content.resolve(presented.id.as_bytes(), presented.time, body);
-        for (key, validity) in &self.keys {
-            if !validity.contains(now) {
-                continue;
-            }
-            for candidate in &presented.candidates {
-                if candidate.is_right(key, content.clone()) {
-                    return Ok(());
-                }
+        let (keys, pointers) = match &self.verifier {
+            Verifier::Rules { keys, pointers } => (keys, pointers),
+            Verifier::Code(code) => return code.verify(request, now),
+        };
+        let fields = Fields::of(pointers, request.head, request.body)?;
+        let field = |pointer: &Pointer| {
+            let index = pointers.iter().position(|known| known == pointer);
+            fields.required(index.unwrap_or(pointers.len()), pointer)
+        };
+        let mut in_body = Presented::default();
+        if let Location::Field(pointer) = &self.rules.signature {
+            self.read_single(field(pointer)?.as_bytes(), &mut in_body)?;
+            if in_body.candidates.is_empty() {
+                return Err(malformed(pointer.as_str()));
             }
         }
-        Err(Refusal::WrongSignature)
+        let mut time = presented.time;
+        if let Some(SignedTime { place: TimePlace::Field(pointer), unit, .. }) = &self.rules.time {
+            time = field(pointer)?.as_bytes();
+            unit.read(time).ok_or_else(|| malformed(pointer.as_str()))?;
+        }
+        let content = self.rules.content.resolve(&Inputs {
+            id: presented.id.as_bytes(),
+            time,
+            body: request.body,
+            head: request.head,
+            url: self.rules.settings.url.as_deref(),
+            fields: &fields,
+            pointers,
+        })?;
+        let is_right =
+            keys.iter().filter(|(_, validity)| validity.contains(now)).any(|(key, _)| {
+                let candidates = presented.candidates.iter().chain(&in_body.candidates);
+                candidates.into_iter().any(|it| key.verify(it.algorithm, &content, &it.bytes))
+            });
+        if !is_right {
+            return Err(Refusal::WrongSignature);
+        }
+        // What a body says of its own time is worth looking at once it is proven.
+        match &self.rules.time {
+            Some(rule @ SignedTime { place: TimePlace::Field(pointer), unit, .. }) => {
+                let signed = unit.read(time).ok_or_else(|| malformed(pointer.as_str()))?;
+                rule.check(signed, now)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether every one of its keys can sign, and not only verify.
     pub fn can_sign(&self) -> bool {
-        self.keys.iter().all(|(key, _)| key.can_sign())
+        match &self.verifier {
+            Verifier::Rules { keys, .. } => keys.iter().all(|(key, _)| key.can_sign()),
+            Verifier::Code(code) => code.can_sign(),
+        }
     }
 
-    /// Signs as a sender would: the headers that go with this body. For samples and tests; `None` when the
-    /// scheme's keys can verify and not sign.
-    pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> Option<Vec<(HeaderName, String)>> {
-        let time = self.rules.time.as_ref().map_or_else(String::new, |time| time.unit.write(at));
-        let content = self.rules.content.resolve(id.as_bytes(), time.as_bytes(), body);
-        let (key, _) = self.keys.first()?;
-        let (version, signature) =
-            self.rules.versions.iter().find_map(|version| {
-                Some((version, key.sign(version.algorithm, content.clone())?))
-            })?;
+    /// Signs as a sender would. For samples and tests; `None` when the scheme's keys can verify and not sign, or the body is
+    /// not what the scheme signs.
+    pub fn sign(&self, sample: Sample<'_>) -> Option<Signed> {
+        let (keys, pointers) = match &self.verifier {
+            Verifier::Rules { keys, pointers } => (keys, pointers),
+            Verifier::Code(code) => return code.sign(sample),
+        };
+        let (key, _) = keys.first()?;
+        let rules = &self.rules;
+        let time = rules.time.as_ref().map_or_else(String::new, |time| time.unit.write(sample.at));
+        let mut headers: Vec<(HeaderName, String)> = Vec::with_capacity(3);
+        headers.extend(rules.require.iter().map(|(name, value)| (name.clone(), value.to_string())));
+        headers.extend(rules.id.as_ref().map(|name| (name.first().clone(), sample.id.to_owned())));
+        let mut body = sample.body.to_vec();
+        match rules.time.as_ref().map(|time| (&time.place, time.unit)) {
+            Some((TimePlace::Header(name), _)) => {
+                headers.push((name.first().clone(), time.clone()))
+            }
+            Some((TimePlace::Field(pointer), unit)) => {
+                let value = match (unit, time.parse::<u64>()) {
+                    (TimeUnit::Seconds | TimeUnit::Milliseconds, Ok(number)) => number.into(),
+                    _ => time.clone().into(),
+                };
+                body = sample::with_field(&body, pointer, value)?;
+            }
+            Some((TimePlace::Element(_) | TimePlace::First | TimePlace::Code, _)) | None => {}
+        }
+        let head_of_sample = sample::head(&headers);
+        let head = head_of_sample.as_head();
+        let fields = Fields::of_sample(pointers, &body);
+        let content = rules.content.resolve(&Inputs {
+            id: sample.id.as_bytes(),
+            time: time.as_bytes(),
+            body: &body,
+            head: &head,
+            url: rules.settings.url.as_deref(),
+            fields: &fields,
+            pointers,
+        });
+        let content = content.ok()?;
+        let (version, signature) = rules
+            .versions
+            .iter()
+            .find_map(|version| Some((version, key.sign(version.algorithm, &content)?)))?;
         let written = match version.encoding {
             Encoding::Hex => hex::encode(signature),
             Encoding::Base64 => BASE64.encode(signature),
+            Encoding::Base64Url => BASE64_URL.encode(signature),
+            Encoding::Plain => String::from_utf8(signature).ok()?,
         };
-        let mut headers = Vec::with_capacity(3);
-        let element = self.rules.time.as_ref().and_then(|time| match &time.place {
-            TimePlace::Header(name) => {
-                headers.push((name.clone(), time.unit.write(at)));
-                None
-            }
-            TimePlace::Element(label) => Some(label),
-        });
-        let value = match &self.rules.format {
-            Format::Single { prefix } => format!("{prefix}{written}"),
+        let value = match &rules.format {
+            Format::Single { prefix, .. } => format!("{prefix}{written}"),
             Format::List { separator, assign } => {
-                let time = element
-                    .map(|label| format!("{label}{assign}{time}{separator}"))
-                    .unwrap_or_default();
+                let time = match rules.time.as_ref().map(|it| &it.place) {
+                    Some(TimePlace::Element(label)) => format!("{label}{assign}{time}{separator}"),
+                    _ => String::new(),
+                };
                 format!("{time}{}{assign}{written}", version.label)
             }
+            Format::Plain { separator } => format!("{time}{separator}{written}"),
         };
-        headers.push((self.rules.header.clone(), value));
-        headers.extend(self.rules.id.clone().map(|name| (name, id.to_owned())));
-        Some(headers)
+        let mut query = String::new();
+        match &rules.signature {
+            Location::Header(names) => headers.push((names.first().clone(), value)),
+            Location::Query(name) => query = format!("{name}={}", form::encoded(&value)),
+            Location::Field(pointer) => {
+                body = sample::with_field(&body, pointer, value.into())?;
+            }
+        }
+        Some(Signed { headers, body, query })
     }
 }
 
@@ -416,33 +717,23 @@ pub enum SchemeError {
         reason: WeakSecret,
     },
     /// A secret that can only verify, where one is needed to sign.
-    #[error("it can verify and not sign: whpk_ is a public key, whsk_ and whsec_ sign")]
+    #[error("it can verify and not sign: a public key (whpk_ …) verifies, its private half signs")]
     CannotSign,
-}
-
-impl Candidate {
-    fn is_right<'c>(&self, key: &Key, content: impl Iterator<Item = &'c [u8]>) -> bool {
-        let Some(bytes) = self.bytes.get(..self.len) else { return false };
-        key.verify(self.algorithm, content, bytes)
-    }
 }
 
 /// A written signature as bytes; `None` when it cannot be one of this version.
 fn candidate(version: &Version, written: &[u8]) -> Option<Candidate> {
-    let mut bytes = [0; key::SIGNATURE_BYTES_MAX];
-    let len = version.algorithm.signature_bytes();
-    let room = bytes.get_mut(..len)?;
-    match version.encoding {
-        Encoding::Hex => hex::decode_to_slice(written, room).ok()?,
-        Encoding::Base64 => {
-            let mut decoded = [0; key::SIGNATURE_BYTES_MAX + 2];
-            let decoded_len = BASE64.decode_slice(written, &mut decoded).ok()?;
-            room.copy_from_slice(
-                decoded.get(..decoded_len).filter(|decoded| decoded.len() == len)?,
-            );
-        }
-    }
-    Some(Candidate { algorithm: version.algorithm, bytes, len })
+    let bytes = match version.encoding {
+        Encoding::Hex => hex::decode(written).ok()?,
+        Encoding::Base64 => BASE64.decode(written).ok()?,
+        Encoding::Base64Url => BASE64_URL.decode(written).ok()?,
+        Encoding::Plain => written.to_vec(),
+    };
+    let fits = version
+        .algorithm
+        .signature_bytes()
+        .map_or(1..=key::SIGNATURE_BYTES_MAX, |exactly| exactly..=exactly);
+    fits.contains(&bytes.len()).then_some(Candidate { algorithm: version.algorithm, bytes })
 }
 
 /// Whether two signatures are the same, in a time that does not depend on where they differ.
@@ -455,64 +746,6 @@ fn is_id(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= limits::HEADER_ID_BYTES_MAX
         && id.bytes().all(|b| b.is_ascii_graphic() && b != b'.')
-}
-
-fn required<'a>(head: &Head<'a>, name: &HeaderName) -> Result<&'a [u8], Refusal> {
-    match head.single(name) {
-        Single::Absent | Single::Once(b"") => {
-            Err(Refusal::MissingSignature { header: label(name) })
-        }
-        Single::Repeated => Err(ambiguous(name)),
-        Single::Once(value) => Ok(value),
-    }
-}
-
-fn malformed(name: &HeaderName) -> Refusal {
-    Refusal::MalformedSignature { header: label(name) }
-}
-
-fn ambiguous(name: &HeaderName) -> Refusal {
-    Refusal::AmbiguousSignature { header: label(name) }
-}
-
-fn label(name: &HeaderName) -> Cow<'static, str> {
-    name.as_str().to_owned().into()
-}
-
-impl TimeUnit {
-    /// Digits only, as all senders write it: no sign, space, fraction, exponent or other script.
-    fn read(self, text: &[u8]) -> Option<Timestamp> {
-        if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let number = text.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
-        Some(match self {
-            Self::Seconds => Timestamp::from_secs(number),
-            Self::Milliseconds => Timestamp::from_millis(number),
-        })
-    }
-
-    fn write(self, at: Timestamp) -> String {
-        match self {
-            Self::Seconds => at.as_secs().to_string(),
-            Self::Milliseconds => at.as_millis().to_string(),
-        }
-    }
-}
-
-impl SignedTime {
-    /// Both directions: a time far ahead would stay fresh for as long. Compared in whole seconds, edges included.
-    fn check(&self, signed: Timestamp, now: Timestamp) -> Result<(), Refusal> {
-        let (signed, now) = (signed.as_secs(), now.as_secs());
-        let (age_secs, ahead_secs) = (now.saturating_sub(signed), signed.saturating_sub(now));
-        if age_secs > self.past.as_secs() {
-            return Err(Refusal::Stale { age_secs, max_secs: self.past.as_secs() });
-        }
-        if ahead_secs > self.future.as_secs() {
-            return Err(Refusal::FromTheFuture { ahead_secs, max_secs: self.future.as_secs() });
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -15,15 +15,15 @@ use crate::{
     Timestamp,
     address::Cidrs,
     form,
+    handshake::{Challenge, Handshake, Question},
     identity::{Identity, IdentityRule},
     json::{self, Pointer, Pointers, Scalar, TopLevel},
     limits,
-    provider::ChallengeRule,
+    provider::Media,
     rate::Budget,
-    refusal::Challenge,
     request::Single,
     schema::Schema,
-    scheme::{Presented, Scheme, SchemeError, SchemeRules},
+    scheme::{Presented, Scheme, SchemeError, SchemeRules, Unproven},
     secret::{Secret, Validity},
 };
 
@@ -32,6 +32,7 @@ use crate::{
 pub struct Source {
     rules: SourceRules,
     scheme: Scheme,
+    verify_token: Option<Secret>,
     pointers: WantedPointers,
 }
 
@@ -60,11 +61,10 @@ pub struct SourceRules {
     pub schemas: Schemas,
     /// Fields that must have these values, such as `/livemode` = `true`; otherwise the event is quarantined.
     pub expect: Vec<(Pointer, Expected)>,
-    /// Whether forms (`application/x-www-form-urlencoded`) are taken beside JSON. They are held to types and expected
-    /// values by their fields, and match no schema.
-    pub forms: bool,
-    /// The challenge that is answered and not stored.
-    pub challenge: Option<ChallengeRule>,
+    /// What its bodies are beside JSON.
+    pub media: Media,
+    /// The questions that are answered and not stored.
+    pub handshakes: Vec<Handshake>,
     /// The addresses that it may come from; `None`: any.
     pub origin: Option<Cidrs>,
     /// The largest body, in bytes.
@@ -79,6 +79,10 @@ pub struct SourceRules {
     pub over_budget_status: u16,
     /// The status that tells it that an event was accepted.
     pub accepted_status: u16,
+    /// What it wants to read in that answer, if anything.
+    pub accepted_text: Option<&'static str>,
+    /// The status for whatever cannot be verified: 403, or what it is known to want.
+    pub refused_status: u16,
     /// Whether the answer to a duplicate has the header `Hookward-Duplicate: 1`, which tells whoever holds the secret that an id is known.
     pub tell_duplicates: bool,
     /// The headers that are kept beside the body and handed on; `Content-Type` should be among them.
@@ -178,7 +182,6 @@ struct WantedPointers {
     all: Pointers,
     id: Option<usize>,
     event_type: Option<usize>,
-    challenge: Option<(usize, usize)>,
     expect: Vec<usize>,
 }
 
@@ -199,21 +202,27 @@ impl WantedPointers {
             EventTypeRule::Body(pointer) => Some(want(pointer)),
             EventTypeRule::Header(_) | EventTypeRule::None => None,
         };
-        let challenge = rules.challenge.map(|rule| {
-            let mut constant = |text| want(&Pointer::parse(text).expect("a constant pointer"));
-            (constant(rule.kind), constant(rule.echo))
-        });
         let expect = rules.expect.iter().map(|(pointer, _)| want(pointer)).collect();
-        Self { id, event_type, challenge, expect, all: Pointers::new(all) }
+        Self { id, event_type, expect, all: Pointers::new(all) }
     }
 }
 
 impl Source {
     /// Makes a source of its rules and secrets. Refuses weak secrets, and a source without any.
     pub fn new(rules: SourceRules, secrets: Vec<(Secret, Validity)>) -> Result<Self, SchemeError> {
-        let scheme = Scheme::new(rules.scheme.clone(), secrets)?;
+        let scheme = if secrets.is_empty() && rules.learns_secret() {
+            Scheme::without_secret(rules.scheme.clone())?
+        } else {
+            Scheme::new(rules.scheme.clone(), secrets)?
+        };
         let pointers = WantedPointers::of(&rules);
-        Ok(Self { rules, scheme, pointers })
+        Ok(Self { rules, scheme, verify_token: None, pointers })
+    }
+
+    /// The same, and the token that a sender has to show when it asks whether anyone is there.
+    #[must_use]
+    pub fn with_verify_token(self, token: Option<Secret>) -> Self {
+        Self { verify_token: token, ..self }
     }
 
     /// Its name.
@@ -236,6 +245,36 @@ impl Source {
     /// The same as [`verify`](Self::verify) and then [`Verified::admit`]; the gateway asks the source's budget in between.
     pub fn admit(&self, request: Request<'_>, now: Timestamp) -> Result<Event, Refusal> {
         self.verify(request, now)?.admit()
+    }
+
+    /// The answer when a request is not an event but a question without a signature; `body` once it has come. Such a question
+    /// is cheap to answer and says nothing that its sender did not bring.
+    pub fn greeting(
+        &self,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Option<Result<Challenge, Refusal>> {
+        let unsigned = self.rules.handshakes.iter().filter(|it| !it.verified);
+        self.answer_first(unsigned.filter(|it| body.is_some() || !it.needs_body()), head, body, now)
+    }
+
+    /// Whether a question without a signature may be recognised once its body has come.
+    pub fn may_greet_in_body(&self, method: &Method) -> bool {
+        let mut unsigned = self.rules.handshakes.iter().filter(|it| !it.verified);
+        unsigned.any(|it| it.needs_body() && it.method == *method)
+    }
+
+    fn answer_first<'h>(
+        &self,
+        mut handshakes: impl Iterator<Item = &'h Handshake>,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Option<Result<Challenge, Refusal>> {
+        let hmac = |text: &[u8]| self.scheme.hmac_sha256(text, now);
+        handshakes
+            .find_map(|it| it.answer(Question { head, body }, self.verify_token.as_ref(), &hmac))
     }
 
     /// Refuses every method but POST.
@@ -277,7 +316,8 @@ impl Source {
         if request.body.len() > self.rules.body_bytes_max {
             return Err(Refusal::BodyTooLarge { max: self.rules.body_bytes_max });
         }
-        self.scheme.verify(&screened.presented, &request.body, now)?;
+        let unproven = Unproven { head: &request.head, body: &request.body };
+        self.scheme.verify(&screened.presented, unproven, now)?;
         Ok(Verified { source: self, screened, request, now })
     }
 
@@ -302,13 +342,18 @@ impl Source {
                 },
             );
         let essence = essence.trim();
+        let is_one_of =
+            |types: &[Box<str>]| types.iter().any(|it| essence.eq_ignore_ascii_case(it));
+        let media = &self.rules.media;
         if !utf8 {
             Err(Refusal::UnsupportedType)
         } else if essence.eq_ignore_ascii_case("application/json") {
             Ok(BodyFormat::Json)
-        } else if self.rules.forms
-            && essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        {
+        } else if is_one_of(&media.json) {
+            Ok(BodyFormat::Json)
+        } else if is_one_of(&media.opaque) {
+            Ok(BodyFormat::Opaque)
+        } else if media.forms && essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             Ok(BodyFormat::Form)
         } else {
             Err(Refusal::UnsupportedType)
@@ -333,6 +378,8 @@ fn declared_length(head: &Head<'_>) -> Result<Option<u64>, Refusal> {
 enum BodyFormat {
     Json,
     Form,
+    /// Not looked into.
+    Opaque,
 }
 
 /// A head that may be worth reading a body for. Nothing is proven yet.
@@ -394,6 +441,11 @@ impl Verified<'_> {
     fn read(&self, content: ContentDigest) -> Result<Reading, Refusal> {
         let Source { rules, pointers, .. } = self.source;
         let name = &rules.name;
+        let signed = rules.handshakes.iter().filter(|it| it.verified);
+        let (head, body) = (&self.request.head, Some(&*self.request.body));
+        if let Some(answer) = self.source.answer_first(signed, head, body, self.now) {
+            return Err(Refusal::Handshake(answer?.into()));
+        }
         let header_type = match &rules.event_type {
             EventTypeRule::Header(header) => self.request.head.text(header).map(label),
             EventTypeRule::Body(_) | EventTypeRule::None => None,
@@ -419,8 +471,12 @@ impl Verified<'_> {
             return Ok(reading);
         }
 
-        let scan_rules =
-            json::Rules { depth_max: limits::JSON_DEPTH_MAX, top_level: TopLevel::Object };
+        if self.screened.format == BodyFormat::Opaque {
+            let quarantine = self.unknown_type(header_type.as_deref());
+            return Ok(by_content(header_type, quarantine));
+        }
+        let top_level = if rules.media.arrays { TopLevel::ObjectOrArray } else { TopLevel::Object };
+        let scan_rules = json::Rules { depth_max: limits::JSON_DEPTH_MAX, top_level };
         let Ok(found) = json::scan(&self.request.body, &pointers.all, scan_rules) else {
             return Ok(by_content(header_type, Some(Quarantine::NotJson)));
         };
@@ -428,18 +484,6 @@ impl Verified<'_> {
             Some(Scalar::Text(text)) => Some(&**text),
             _ => None,
         };
-        if let (Some(rule), Some((kind, echo))) = (rules.challenge, pointers.challenge)
-            && text_at(kind) == Some(rule.is)
-        {
-            let text = text_at(echo).unwrap_or_default();
-            let is_token =
-                text.len() <= limits::LABEL_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic());
-            return Err(if is_token {
-                Refusal::Handshake(Challenge { text: text.to_owned() })
-            } else {
-                Refusal::Rejected(Quarantine::UnexpectedValue)
-            });
-        }
 
         let event_type = header_type.or_else(|| pointers.event_type.and_then(text_at).map(label));
         let identity = match (&rules.identity, signed_id) {
@@ -614,8 +658,8 @@ impl SourceRules {
             malformed: Malformed::default(),
             schemas: Schemas::default(),
             expect: Vec::new(),
-            forms: false,
-            challenge: None,
+            media: Media::default(),
+            handshakes: Vec::new(),
             origin: None,
             body_bytes_max: limits::BODY_BYTES_DEFAULT,
             body_timeout: limits::BODY_TIMEOUT_DEFAULT,
@@ -623,6 +667,8 @@ impl SourceRules {
             write_budget: None,
             over_budget_status: 503,
             accepted_status: 200,
+            accepted_text: None,
+            refused_status: 403,
             tell_duplicates: false,
             keep_headers: vec![header::CONTENT_TYPE],
             body_retention: limits::BODY_RETENTION_DEFAULT,
@@ -636,13 +682,21 @@ impl SourceRules {
     #[must_use]
     pub fn of_provider(name: SourceName, path: &str, provider: &crate::provider::Provider) -> Self {
         Self {
-            identity: provider.identity_rule(),
-            event_type: provider.event_type_rule(),
-            sender_id: provider.sender_id.map(HeaderName::from_static),
-            forms: provider.forms,
-            challenge: provider.challenge,
-            ..Self::with_defaults(name, path, (provider.scheme)())
+            identity: provider.identity.clone(),
+            event_type: provider.event_type.clone(),
+            sender_id: provider.sender_id.clone(),
+            media: provider.media.clone(),
+            handshakes: provider.handshakes.clone(),
+            accepted_status: provider.accepted_status,
+            accepted_text: provider.accepted_text,
+            refused_status: provider.refused_status,
+            ..Self::with_defaults(name, path, provider.scheme.clone())
         }
+    }
+
+    /// Whether its sender brings the secret in a question, so that there may be none yet.
+    pub fn learns_secret(&self) -> bool {
+        self.handshakes.iter().any(|it| it.secret.is_some())
     }
 
     /// What stands between a replay and a second delivery, in a sentence, where something is left open.

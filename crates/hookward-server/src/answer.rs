@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use hookward_core::{Quarantine, Refusal};
+use hookward_core::{Quarantine, Refusal, handshake::Challenge};
 use hookward_store::StoreError;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
@@ -37,11 +37,25 @@ struct Told {
     close: bool,
 }
 
+/// The statuses in which sources differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Statuses {
+    /// For who is over the source's budget.
+    pub over_budget: u16,
+    /// For whatever cannot be verified.
+    pub refused: u16,
+}
+
+impl Default for Statuses {
+    fn default() -> Self {
+        Self { over_budget: 503, refused: 403 }
+    }
+}
+
 impl ReceiveError {
-    /// The answer. `over_budget` is the status by which this source is told that it is over its budget; `chance` is in
-    /// `0.0..1.0` and spreads `Retry-After`, so that senders do not come back together.
-    pub fn answer(&self, over_budget: u16, chance: f64) -> Answer {
-        let Told { status, code, message, retry_after, close } = self.told(over_budget);
+    /// The answer. `chance` is in `0.0..1.0` and spreads `Retry-After`, so that senders do not come back together.
+    pub fn answer(&self, statuses: Statuses, chance: f64) -> Answer {
+        let Told { status, code, message, retry_after, close } = self.told(statuses);
         let body = serde_json::json!({ "error": { "code": code, "message": message } }).to_string();
         let mut answer = json(status, Bytes::from(body));
         if let Some(wait) = retry_after {
@@ -64,7 +78,7 @@ impl ReceiveError {
         answer
     }
 
-    fn told(&self, over_budget: u16) -> Told {
+    fn told(&self, statuses: Statuses) -> Told {
         let told = |status, code, message: &'static str| Told {
             status,
             code,
@@ -77,13 +91,17 @@ impl ReceiveError {
             ..told(StatusCode::SERVICE_UNAVAILABLE, code, message)
         };
         let over_its_budget = |wait| Told {
-            status: StatusCode::from_u16(over_budget).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            status: StatusCode::from_u16(statuses.over_budget)
+                .unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
             ..later("over_budget", "over the budget of this source, try again later", wait)
         };
         let closing = |told: Told| Told { close: true, ..told };
         // One answer for everything that is not verified: which check failed is nobody's business.
-        let forbidden =
-            || told(StatusCode::FORBIDDEN, "forbidden", "the request could not be verified");
+        let unverified = |status| {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            told(status, "forbidden", "the request could not be verified")
+        };
+        let forbidden = || unverified(statuses.refused);
         match self {
             Self::Refused(refusal) => match refusal {
                 Refusal::UnknownSource => {
@@ -160,10 +178,8 @@ impl ReceiveError {
                     "unknown_type",
                     "this endpoint does not take this event type",
                 ),
-                Refusal::Handshake(challenge) => Told {
-                    message: challenge.text.clone().into(),
-                    ..told(StatusCode::OK, "challenge", "")
-                },
+                Refusal::HandshakeRefused { status } => unverified(*status),
+                Refusal::Handshake(_) => told(StatusCode::OK, "challenge", ""),
             },
             Self::Store(StoreError::TooLarge { .. }) => told(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -194,11 +210,16 @@ impl ReceiveError {
 const A_WHILE: Duration = Duration::from_secs(5);
 
 /// The one acknowledgement: the same for a new event and for a repeated one, unless the source is to be told of duplicates.
-pub fn accepted(status: u16, tell_duplicate: bool) -> Answer {
+/// `text` is what the sender wants to read in it, if anything.
+pub fn accepted(status: u16, text: Option<&'static str>, tell_duplicate: bool) -> Answer {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     // 204 and 205 have no body.
     let mut answer = if status == StatusCode::NO_CONTENT || status == StatusCode::RESET_CONTENT {
         let mut answer = Response::new(Full::new(Bytes::new()));
+        *answer.status_mut() = status;
+        answer
+    } else if let Some(text) = text {
+        let mut answer = plain(Bytes::from_static(text.as_bytes()), TEXT);
         *answer.status_mut() = status;
         answer
     } else {
@@ -213,15 +234,29 @@ pub fn accepted(status: u16, tell_duplicate: bool) -> Answer {
 /// Tells a sender that its event was there before.
 const DUPLICATE: &str = "hookward-duplicate";
 
-/// The answer to a sender's challenge: its own text, as text.
-pub fn challenge(text: &str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The answer to a sender's question: what it brought, which nothing is to take for a page.
+pub fn challenge(challenge: &Challenge) -> Answer {
+    let body = Bytes::copy_from_slice(challenge.body.as_bytes());
+    let mut answer = match challenge.media_type {
+        Some(media_type) => plain(body, media_type),
+        None => Response::new(Full::new(Bytes::new())),
+    };
+    *answer.status_mut() = StatusCode::from_u16(challenge.status).unwrap_or(StatusCode::OK);
+    for (name, value) in &challenge.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
     answer
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    answer
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+fn plain(body: Bytes, media_type: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 
@@ -244,7 +279,7 @@ mod tests {
         code: &str,
         retry_after: Option<&str>,
     ) {
-        let answer = error.into().answer(503, 0.0);
+        let answer = error.into().answer(Statuses::default(), 0.0);
         assert_eq!(answer.status(), status);
         assert_eq!(answer.headers().get("retry-after").map(|it| it.to_str().unwrap()), retry_after);
         let body = answer.into_body().collect().await.unwrap().to_bytes();
@@ -285,7 +320,8 @@ mod tests {
         ];
         let mut seen = Vec::new();
         for refusal in unverified {
-            let (parts, body) = ReceiveError::from(refusal).answer(503, 0.5).into_parts();
+            let (parts, body) =
+                ReceiveError::from(refusal).answer(Statuses::default(), 0.5).into_parts();
             seen.push(format!(
                 "{} {:?} {:?}",
                 parts.status,
@@ -301,7 +337,10 @@ mod tests {
     fn waits_are_spread_upwards() {
         let error = ReceiveError::Store(StoreError::Full);
         let wait = |chance| {
-            error.answer(503, chance).headers()["retry-after"].to_str().unwrap().to_owned()
+            error.answer(Statuses::default(), chance).headers()["retry-after"]
+                .to_str()
+                .unwrap()
+                .to_owned()
         };
         assert_eq!([wait(0.0), wait(0.5), wait(1.0)], ["5", "7", "8"]);
     }

@@ -18,8 +18,9 @@ use hookward_core::{
     EventParts, Timestamp, address,
     config::DestinationConfig,
     limits,
+    provider::standard_webhooks,
     retry::AttemptEnd,
-    scheme::{Scheme, SchemeError, standard_webhooks},
+    scheme::{Sample, Scheme, SchemeError},
     secret::{Secret, Validity},
     source::DestinationName,
 };
@@ -161,8 +162,9 @@ impl Destination {
             }
         }
         let id = delivery.id();
-        for signed in self.signers.iter().filter_map(|signer| signer.sign(&id, now, &event.body)) {
-            for (name, value) in signed {
+        let sample = Sample { id: &id, at: now, body: &event.body };
+        for signed in self.signers.iter().filter_map(|signer| signer.sign(sample)) {
+            for (name, value) in signed.headers {
                 let value = match headers.get(&name).and_then(|before| before.to_str().ok()) {
                     // Two secrets, two signatures, side by side.
                     Some(before) if name == SIGNATURE => format!("{before} {value}"),
@@ -180,7 +182,7 @@ impl Destination {
 /// What signs deliveries with this secret. Refuses weak secrets, and those that can only verify: deliveries would go out
 /// unsigned.
 pub fn signer(secret: Secret) -> Result<Scheme, SchemeError> {
-    let scheme = Scheme::new(standard_webhooks::rules(), vec![(secret, Validity::default())])?;
+    let scheme = Scheme::new(standard_webhooks(), vec![(secret, Validity::default())])?;
     if scheme.can_sign() { Ok(scheme) } else { Err(SchemeError::CannotSign) }
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
     sync::{
-        Arc, LazyLock, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,10 +14,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use hookward_core::{
-    Source,
+    Source, SourceName,
     address::{AddressGroup, TrustedProxies},
     config, limits,
     rate::{AddressBudgets, Budget, RetryAfter, SharedBucket, shard_of},
+    secret::Secret,
     source::DestinationName,
 };
 use hookward_store::Store;
@@ -47,6 +48,8 @@ pub struct Gateway {
     pub(crate) unverified: UnverifiedBudgets,
     pub(crate) in_flight: InFlight,
     pub(crate) unknown_source: SourceMetrics,
+    /// Who keeps the secrets that senders bring.
+    pub(crate) learner: OnceLock<Arc<dyn LearnSecret>>,
     stopping: AtomicBool,
 }
 
@@ -65,6 +68,7 @@ impl Gateway {
             unverified: UnverifiedBudgets::new(limits.unverified),
             in_flight: InFlight::new(&limits),
             unknown_source: metrics.source(""),
+            learner: OnceLock::new(),
             stopping: AtomicBool::new(false),
             store,
             clock,
@@ -72,6 +76,12 @@ impl Gateway {
             limits,
             trusted_proxies,
         })
+    }
+
+    /// Says who keeps the secrets that senders bring. Without one, such handshakes are refused.
+    pub fn set_learner(&self, learner: Arc<dyn LearnSecret>) {
+        // The first one stays: there is one in a process.
+        drop(self.learner.set(learner));
     }
 
     /// The routes of this moment.
@@ -87,6 +97,24 @@ impl Gateway {
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
+}
+
+/// Keeps the secret that a sender brings in its handshake, and makes it count.
+#[async_trait::async_trait]
+pub trait LearnSecret: fmt::Debug + Send + Sync {
+    /// Keeps the secret durably. A source that has one keeps it: a second one would be a takeover.
+    async fn learn(&self, source: &SourceName, secret: &Secret) -> Result<(), NotLearnt>;
+}
+
+/// Why a secret was not learnt.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLearnt {
+    /// There is one already, or the source learns none.
+    #[error("the source has a secret, or learns none")]
+    Known,
+    /// It cannot be kept.
+    #[error("it cannot be kept: {0}")]
+    Failed(String),
 }
 
 /// Sources and destinations, not yet running.
@@ -184,7 +212,7 @@ pub(crate) struct Route {
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     pub destination: Arc<Destination>,
-    pub sources: Vec<hookward_core::SourceName>,
+    pub sources: Vec<SourceName>,
     pub wake: Arc<Notify>,
 }
 

@@ -3,15 +3,15 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hookward_core::{Event, Head, Intake, Refusal, Request, address, limits};
+use hookward_core::{Event, Head, Intake, Refusal, Request, address, handshake::Challenge, limits};
 use hookward_store::{Claim, Receipt, StoreError};
 use http::{HeaderMap, HeaderName, Version, header};
 use hyper::body::Body;
 
 use crate::{
-    answer::{self, Answer, ReceiveError},
+    answer::{self, Answer, ReceiveError, Statuses},
     body::{self, BodyError},
-    gateway::{Gateway, LOG_BUDGET, Route},
+    gateway::{Gateway, LOG_BUDGET, NotLearnt, Route},
     metrics::RequestOutcome,
 };
 
@@ -44,8 +44,11 @@ where
         Err(error) => {
             metrics.count(RequestOutcome::of_error(&error), took);
             log(gateway, route, peer, &error);
-            let over_budget = route.map_or(503, |route| route.source.rules().over_budget_status);
-            error.answer(over_budget, fastrand::f64())
+            let statuses = route.map_or_else(Statuses::default, |route| {
+                let rules = route.source.rules();
+                Statuses { over_budget: rules.over_budget_status, refused: rules.refused_status }
+            });
+            error.answer(statuses, fastrand::f64())
         }
     }
 }
@@ -63,7 +66,7 @@ where
     let event = match admit(gateway, route, peer, request).await {
         Ok(event) => event,
         Err(ReceiveError::Refused(Refusal::Handshake(challenge))) => {
-            return Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge.text)));
+            return shake_hands(gateway, route, *challenge).await;
         }
         Err(error) => return Err(error),
     };
@@ -79,8 +82,31 @@ where
     }
     let rules = route.source.rules();
     let duplicate = matches!(receipt, Receipt::Duplicate { .. }) && rules.tell_duplicates;
-    let answer = answer::accepted(rules.accepted_status, duplicate);
+    let answer = answer::accepted(rules.accepted_status, rules.accepted_text, duplicate);
     Ok((RequestOutcome::of_receipt(&receipt, event.intake), answer))
+}
+
+/// Answers a sender's question, once what it brings is kept.
+async fn shake_hands(
+    gateway: &Gateway,
+    route: &Route,
+    challenge: Challenge,
+) -> Result<(RequestOutcome, Answer), ReceiveError> {
+    let source = route.source.name();
+    if let Some(secret) = &challenge.secret {
+        let learner = gateway.learner.get().ok_or(Refusal::HandshakeRefused { status: 403 })?;
+        match learner.learn(source, secret).await {
+            Ok(()) => tracing::warn!(%source, "the sender's secret was learnt from its handshake"),
+            Err(NotLearnt::Known) => {
+                return Err(Refusal::HandshakeRefused { status: 403 }.into());
+            }
+            Err(NotLearnt::Failed(cause)) => {
+                tracing::error!(%source, %cause, "the sender's secret cannot be kept");
+                return Err(Refusal::HandshakeRefused { status: 403 }.into());
+            }
+        }
+    }
+    Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge)))
 }
 
 /// The steps to an event, cheap and safe ones first. What is not verified costs no store call. The request goes when this
@@ -101,7 +127,9 @@ where
     drop_underscored(&mut parts.headers);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let head = Head { method: &parts.method, target, headers: &parts.headers };
-    source.takes(head.method)?;
+    if source.rules().handshakes.is_empty() {
+        source.takes(head.method)?;
+    }
 
     let client = address::client_address(peer, &head, &gateway.trusted_proxies);
     if rules.origin.as_ref().is_some_and(|origin| !origin.contains(client)) {
@@ -113,7 +141,13 @@ where
         .map_err(|wait| Refusal::UnverifiedBudget { retry_after: wait.0 })?;
 
     let now = gateway.clock.now();
-    let screened = source.screen(&head, now)?;
+    if let Some(answer) = source.greeting(&head, None, now) {
+        return Err(Refusal::Handshake(answer?.into()).into());
+    }
+    let screened = match source.screen(&head, now) {
+        Err(refusal) if !source.may_greet_in_body(head.method) => return Err(refusal.into()),
+        screened => screened,
+    };
     let mut holding = gateway.in_flight.request(client, rules.body_bytes_max);
     let body = body::read(body, rules.body_bytes_max, rules.body_timeout, &mut holding).await;
     let body = body.map_err(|error| match error {
@@ -122,7 +156,12 @@ where
         BodyError::Broken => Refusal::BadFraming("the body broke off"),
         BodyError::NoRoom => Refusal::UnverifiedBudget { retry_after: NO_ROOM_RETRY_AFTER },
     })?;
-    let verified = source.verify_screened(screened, Request { head, body }, now)?;
+    if screened.is_err()
+        && let Some(answer) = source.greeting(&head, Some(&body), now)
+    {
+        return Err(Refusal::Handshake(answer?.into()).into());
+    }
+    let verified = source.verify_screened(screened?, Request { head, body }, now)?;
     drop(holding);
     gateway.unverified.refund(client);
 

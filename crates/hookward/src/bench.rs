@@ -18,6 +18,7 @@ use hdrhistogram::Histogram;
 use hookward_core::{
     Source,
     provider::Provider,
+    scheme::Sample,
     secret::{Secret, SecretRef, Validity},
     source::{SourceName, SourceRules},
 };
@@ -202,14 +203,15 @@ impl Bench {
             );
             let pad = "x".repeat(body_bytes.saturating_sub(start.len() + 2));
             let body = format!(r#"{start}{pad}"}}"#);
-            let signed =
-                source.scheme().sign(&format!("msg_{run}_{number}"), clock.now(), body.as_bytes());
+            let id = format!("msg_{run}_{number}");
+            let sample = Sample { id: &id, at: clock.now(), body: body.as_bytes() };
+            let signed = source.scheme().sign(sample);
             let mut head = format!(
                 "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
                 body.len()
             );
             for (name, value) in
-                signed.ok_or_else(|| Failure::new("this secret can verify and not sign"))?
+                signed.ok_or_else(|| Failure::new("this secret can verify and not sign"))?.headers
             {
                 head = format!("{head}{name}: {value}\r\n");
             }

@@ -1,7 +1,11 @@
 //! `hookward providers`: the senders that are known by name.
 
 use clap::{Args, Subcommand};
-use hookward_core::provider::{PROVIDERS, Place, Provider};
+use hookward_core::{
+    identity::IdentityRule,
+    provider::{PROVIDERS, Provider},
+    source::EventTypeRule,
+};
 
 use crate::{failure::Failure, table};
 
@@ -44,8 +48,8 @@ impl Providers {
                     "identity",
                     "tries again",
                 ]);
-                for provider in PROVIDERS {
-                    let covers = (provider.scheme)().covers().to_string();
+                for provider in PROVIDERS.iter() {
+                    let covers = provider.scheme.covers().to_string();
                     table.add_row([provider.name, &covers, &identity(provider), provider.retries]);
                 }
                 println!("{table}");
@@ -72,42 +76,44 @@ pub(crate) fn named(name: &str) -> Result<&'static Provider, Failure> {
 }
 
 fn identity(provider: &Provider) -> String {
-    match provider.identity {
-        Place::Body(pointer) => format!("body {pointer}"),
-        Place::SignedHeader => (provider.scheme)()
+    match &provider.identity {
+        IdentityRule::Body(pointer) => format!("body {pointer}"),
+        IdentityRule::SignedHeader => provider
+            .scheme
             .id
-            .map_or_else(String::new, |name| format!("header {name} (signed)")),
-        Place::UnsignedHeader(_) | Place::Nowhere => "content of the body".to_owned(),
+            .as_ref()
+            .map_or_else(String::new, |names| format!("header {} (signed)", names.first())),
+        IdentityRule::Content => "content of the body".to_owned(),
     }
 }
 
 fn event_type(provider: &Provider) -> String {
-    match provider.event_type {
-        Place::Body(pointer) => format!("body {pointer}"),
-        Place::UnsignedHeader(name) => format!("header {name} (not signed)"),
-        Place::SignedHeader | Place::Nowhere => "-".to_owned(),
+    match &provider.event_type {
+        EventTypeRule::Body(pointer) => format!("body {pointer}"),
+        EventTypeRule::Header(name) => format!("header {name} (not signed)"),
+        EventTypeRule::None => "-".to_owned(),
     }
 }
 
 fn tolerance(provider: &Provider) -> String {
-    (provider.scheme)().time.map_or_else(
+    provider.scheme.time.as_ref().map_or_else(
         || "no time is signed".to_owned(),
         |time| format!("{} s old, {} s ahead", time.past.as_secs(), time.future.as_secs()),
     )
 }
 
 fn described(provider: &Provider) -> String {
-    let rules = (provider.scheme)();
+    let rules = &provider.scheme;
     let answer = provider
         .answer_secs
         .map_or_else(|| "not published".to_owned(), |secs| format!("within {secs} s"));
     format!(
-        "{title}\n\n  signature   header {header}, over {content}\n  covers      {covers}\n  time        {time}\n  \
+        "{title}\n\n  signature   {place}, over {content}\n  covers      {covers}\n  time        {time}\n  \
          identity    {identity}\n  event type  {event_type}\n  answer      {answer}\n  tries again {retries}\n  \
          secret      {secret}\n  documented  {docs}\n\n{note}\n\n[sources.{name}]\nprovider = \"{name}\"\n\
          path = \"/hooks/{name}\"\nsecrets = [\"env:{variable}_SECRET\"]\ndestination = \"app\"",
         title = provider.title,
-        header = rules.header,
+        place = rules.signature,
         content = rules.content,
         covers = rules.covers(),
         time = tolerance(provider),
@@ -123,15 +129,15 @@ fn described(provider: &Provider) -> String {
 }
 
 fn as_json(provider: &Provider) -> serde_json::Value {
-    let rules = (provider.scheme)();
+    let rules = &provider.scheme;
     let covers = rules.covers();
     serde_json::json!({
         "name": provider.name,
         "title": provider.title,
-        "signature_header": rules.header.as_str(),
+        "signature": rules.signature.to_string(),
         "signed_content": rules.content.to_string(),
-        "covers": { "id": covers.id, "time": covers.time, "body": covers.body },
-        "tolerance_s": rules.time.map(|time| time.past.as_secs()),
+        "covers": { "id": covers.id, "time": covers.time, "body": covers.body, "url": covers.url, "method": covers.method },
+        "tolerance_s": rules.time.as_ref().map(|time| time.past.as_secs()),
         "identity": identity(provider),
         "event_type": event_type(provider),
         "answer_s": provider.answer_secs,

@@ -7,6 +7,7 @@ use clap::Args;
 use hookward_core::{
     Source,
     provider::Provider,
+    scheme::{Sample, Settings},
     secret::{SecretRef, Validity},
     source::{SourceName, SourceRules},
 };
@@ -41,6 +42,9 @@ pub(crate) struct Send {
     /// Where the secret is: env:NAME or file:PATH
     #[arg(long, required_unless_present = "source")]
     secret: Option<String>,
+    /// What the provider has to be told beside its secret, as name=value: `hookward providers show` lists it
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
     /// A file with the body to send instead of a sample
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
@@ -63,22 +67,29 @@ impl Send {
         let body = match &self.body {
             Some(path) => fs::read(path)
                 .map_err(|error| Failure::of(format!("cannot read {}", path.display()), &error))?,
-            None => sample::body(provider, &id, now).into_bytes(),
+            None => provider.sample.body(&id, now.as_secs()).into_bytes(),
         };
         let body = Bytes::from(body);
 
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in sample::headers(provider, &id) {
-            insert(&mut headers, HeaderName::from_static(name), value)?;
-        }
-        let signed = source.scheme().sign(&format!("msg_{id}"), now, &body);
-        for (name, value) in signed
-            .ok_or_else(|| Failure::new("this secret can verify and not sign: a whsk_ key signs"))?
-        {
+        let media_type = HeaderValue::from_static(provider.sample.media_type);
+        headers.insert(header::CONTENT_TYPE, media_type);
+        for (name, value) in provider.sample.headers(&id, now.as_secs()) {
             insert(&mut headers, name, value)?;
         }
-        self.post(&url, headers, body)
+        let id = format!("msg_{id}");
+        let sample = Sample { id: &id, at: now, body: &body };
+        let signed = source.scheme().sign(sample).ok_or_else(|| {
+            Failure::new(
+                "this secret verifies and does not sign, or the body is not what the provider signs: for a provider with \
+                 public keys, a private key of your own (PEM, PKCS #8) signs samples, and its public half verifies them",
+            )
+        })?;
+        for (name, value) in signed.headers {
+            insert(&mut headers, name, value)?;
+        }
+        let url = with_query(&url, &signed.query)?;
+        self.post(&url, headers, signed.body.into())
     }
 
     /// Who is sent as, and where to.
@@ -114,12 +125,23 @@ impl Send {
             secrets::follow(&reference).map_err(|error| Failure::of("--secret", &error))?;
         let name =
             SourceName::parse(provider.name).map_err(|error| Failure::of("provider", &error))?;
-        let source = Source::new(
-            SourceRules::of_provider(name, "/", provider),
-            vec![(secret, Validity::default())],
-        )
-        .map_err(|error| Failure::of("--secret", &error))?;
+        let mut rules = SourceRules::of_provider(name, "/", provider);
+        rules.scheme.settings = self.settings(url)?;
+        let source = Source::new(rules, vec![(secret, Validity::default())])
+            .map_err(|error| Failure::of("--secret", &error))?;
         Ok((source, provider, client::url(url)?))
+    }
+
+    /// What the scheme has to be told: the URL as the sender knows it is the one that is posted to.
+    fn settings(&self, url: &str) -> Result<Settings, Failure> {
+        let mut settings = Settings { url: Some(url.into()), ..Settings::default() };
+        for option in &self.options {
+            let (name, value) = option.split_once('=').ok_or_else(|| {
+                Failure::new(format!("--option {option}: write a name, = and a value"))
+            })?;
+            settings.options.entry(name.into()).or_default().push(value.into());
+        }
+        Ok(settings)
     }
 
     #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
@@ -153,4 +175,13 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) -> Result<()
         .map_err(|error| Failure::of(format!("header {name}"), &error))?;
     headers.insert(name, value);
     Ok(())
+}
+
+/// A URL with something more in its query.
+fn with_query(url: &http::Uri, query: &str) -> Result<http::Uri, Failure> {
+    if query.is_empty() {
+        return Ok(url.clone());
+    }
+    let separator = if url.query().is_some() { '&' } else { '?' };
+    client::url(&format!("{url}{separator}{query}"))
 }

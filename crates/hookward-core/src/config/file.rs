@@ -14,16 +14,18 @@ use super::{
     Completion, LogFormat,
     kind::{
         Choice, Flag, HEADER, ID, Id, LISTEN, Length, ListOf, MapOf, Memory, Moment, NAME, NETWORK,
-        NON_EMPTY, OrTable, PATH, POINTER, ProviderName, RATE, ROUTE, Scalar, SecretReference,
-        ShortOrLong, Size, Status, TEXT, TYPE, TableOf, Text, Type, Url, Whole,
+        NON_EMPTY, OneOrMore, OrTable, Origin, Origins, PATH, POINTER, ProviderName, RATE, ROUTE,
+        Scalar, SecretReference, ShortOrLong, Size, Status, TEXT, TYPE, TableOf, Text, Type, Url,
+        Whole,
     },
     section::{At, Context, Section as _, SectionDoc, Slot, Spot, section},
 };
 use crate::{
     Timestamp,
+    handshake::{BadPhrase, Place},
     json::Pointer,
     limits,
-    provider::Provider,
+    provider::{Evidence, Provider},
     rate::{Budget, Rate},
     schema::Additional,
     scheme::{Algorithm, Encoding, KeyEncoding, TimeUnit},
@@ -162,6 +164,14 @@ section! {
         optional provider: ProviderName => &'static Provider = "described in `signature`";
         /// How the sender signs, when it is not a known provider.
         optional signature: TableOf::<Signature>::NEW => Signature = "what `provider` says";
+        /// What a provider has to be told beside its secret, by name: `hookward providers show` lists it.
+        optional options: MapOf { keys: NON_EMPTY, values: OneOrMore } => Vec<(At<String>, At<Vec<String>>)> = "nothing";
+        /// The URL that the sender calls, as it knows it, where its signature covers that: never made up from `Host` or what a proxy says.
+        optional url: Url => Uri = "the signature covers none";
+        /// The token that a sender shows when it asks whether anyone is there.
+        optional verify_token: SecretReference => SecretRef = "such questions are refused";
+        /// Questions of a sender that `provider` does not know.
+        optional handshakes: ListOf(TableOf::<Handshake>::NEW) => Vec<At<Handshake>> = "those of `provider`";
         /// The one path that it is reached at.
         optional path: ROUTE => String = "`/hooks/` and the source's name";
         /// The secret that it signs with.
@@ -190,8 +200,8 @@ section! {
         default additional: Choice(&[("tolerate", Additional::Tolerate), ("refuse", Additional::Refuse)]) => Additional = Additional::Tolerate;
         /// Fields that must have a value, by JSON pointer, such as `{ "/livemode" = true }`. Other events are kept as dead letters. Forms are held to it by their fields, right below the top and as text.
         optional expect: MapOf { keys: POINTER, values: Scalar } => Vec<(At<Pointer>, At<Expected>)> = "nothing";
-        /// The networks that it sends from. Others are refused before anything else is looked at.
-        optional origin: ListOf(NETWORK) => Vec<At<String>> = "anywhere";
+        /// The networks that it sends from, or `"provider"` for those that the provider publishes (`hookward providers show`). Others are refused before anything else is looked at.
+        optional origin: Origin => Origins = "anywhere";
         /// The largest body.
         default body_max: Size(1 << 10..=limits::BODY_BYTES_MAX as u64) => u64 = limits::BODY_BYTES_DEFAULT as u64;
         /// How long a body may take to arrive.
@@ -205,7 +215,7 @@ section! {
         /// The status that tells it that it is over its budget. 429 for senders that are known to try again after it.
         default over_budget: Status(&[429, 503]) => u16 = 503;
         /// The status that tells it that an event was accepted.
-        default answer: Status(&[200, 201, 202, 204]) => u16 = 200;
+        optional answer: Status(&[200, 201, 202, 204]) => u16 = "what the provider wants, otherwise 200";
         /// Whether the answer to a duplicate has the header `Hookward-Duplicate: 1`. It tells whoever holds the secret which ids are known; otherwise only logs and metrics tell.
         default tell_duplicates: Flag => bool = false;
         /// The headers that are kept beside the body and handed on. They are not signed: whoever captured a request can change them.
@@ -230,36 +240,56 @@ section! {
 }
 
 section! {
-    /// How a sender signs that is not a known provider.
+    /// How a sender signs that is not a known provider. The table of providers is written in the same words.
     pub(super) struct Signature {
         /// The header with the signature.
-        default header: HEADER => HeaderName = HeaderName::from_static("x-signature");
+        optional header: HEADER => HeaderName = "`x-signature`, unless it is in a `field` or in the `query`";
+        /// Other names of that header. Only one of them may be there.
+        optional header_aliases: ListOf(HEADER) => Vec<At<HeaderName>> = "none";
+        /// Further headers with a signature each, any of which may be the right one.
+        optional more_headers: ListOf(HEADER) => Vec<At<HeaderName>> = "none";
+        /// The field of the body with the signature, by JSON pointer; in a form, its only key is the field's name.
+        optional field: POINTER => Pointer = "it is in `header`";
+        /// The name in the URL's query with the signature or token.
+        optional query: NON_EMPTY => String = "it is in `header`";
         /// What precedes the signature in it, such as `sha256=`.
         optional prefix: TEXT => String = "nothing";
+        /// Whether the prefix may be missing.
+        default prefix_optional: Flag => bool = false;
         /// How the header's value is written when it is a list of labelled signatures, such as `t=…,v1=…`.
         optional list: TableOf::<List>::NEW => List = "one signature behind `prefix`";
-        /// How the signature's bytes are written.
-        default encoding: Choice(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)]) => Encoding = Encoding::Hex;
-        /// The algorithm. `hmac-sha1` only together with `allow_sha1`.
+        /// How the signature's bytes are written. A token is `plain`.
+        default encoding: Choice(ENCODINGS) => Encoding = Encoding::Hex;
+        /// The algorithm. Those with SHA-1 only together with `allow_sha1`. `sha256` and `sha1` are hashes of a `content` with `{secret}`. `token` is the secret itself: it proves who sends, and covers nothing of what is sent.
         default algorithm: Choice(ALGORITHMS) => Algorithm = Algorithm::HmacSha256;
         /// Whether SHA-1 is taken, for a sender that has nothing else.
         default allow_sha1: Flag => bool = false;
-        /// What is signed: `{body}`, and `{timestamp}` and `{id}` where they are signed, with what stands between them.
+        /// What is signed: `{body}`, and `{timestamp}` and `{id}` where they are signed, with what stands between them; also `{method}`, `{url}`, `{secret}`, `{header:<name>}` and `{field:<JSON pointer>}`.
         default content: TEXT => String = "{body}".to_owned();
-        /// How the secret's text becomes the key: as it is (`utf8`), decoded, or as Standard Webhooks writes it.
+        /// Whether `content` may leave the body out, for a sender that has nothing better: whoever captured a request can then put another body into it.
+        default allow_unsigned_body: Flag => bool = false;
+        /// How the secret's text becomes the key: as it is (`utf8`), decoded, as Standard Webhooks writes it, or a public key in PEM.
         default key: Choice(KEYS) => KeyEncoding = KeyEncoding::Utf8;
+        /// What the sender puts behind the secret's text.
+        default key_suffix: TEXT => String = String::new();
         /// Where the signed time is.
         optional timestamp: TableOf::<SignatureTime>::NEW => SignatureTime = "no time is signed";
         /// The header with the signed id.
         optional id_header: HEADER => HeaderName = "no id is signed";
+        /// Other names of that header. Only one of them may be there.
+        optional id_header_aliases: ListOf(HEADER) => Vec<At<HeaderName>> = "none";
+        /// Headers that must have these values.
+        optional require: MapOf { keys: HEADER, values: NON_EMPTY } => Vec<(At<HeaderName>, At<String>)> = "nothing";
     }
 }
 
 section! {
-    /// How a list of labelled signatures is written.
+    /// How a list of signatures is written.
     pub(super) struct List {
         /// The label of the signatures that count. Others are ignored.
-        required label: NON_EMPTY => String;
+        optional label: NON_EMPTY => String = "elements have no labels: the time comes first, then signatures";
+        /// Labels of signatures by other algorithms that count too.
+        optional more: MapOf { keys: NON_EMPTY, values: Choice(ALGORITHMS) } => Vec<(At<String>, At<Algorithm>)> = "none";
         /// What stands between the elements.
         default separator: CHARACTER => char = ',';
         /// What stands between an element's label and its value.
@@ -268,16 +298,159 @@ section! {
 }
 
 section! {
-    /// Where the signed time is: in a header of its own, or in the list of signatures under a label.
+    /// Where the signed time is: in a header of its own, in the list of signatures, or in the body.
     pub(super) struct SignatureTime {
         /// The header.
-        optional header: HEADER => HeaderName = "in the list, under `label`";
+        optional header: HEADER => HeaderName = "it is elsewhere";
+        /// Other names of that header. Only one of them may be there.
+        optional header_aliases: ListOf(HEADER) => Vec<At<HeaderName>> = "none";
         /// The label in the list.
-        optional label: NON_EMPTY => String = "in `header`";
-        /// What it counts since 1970: seconds or milliseconds.
-        default unit: Choice(&[("s", TimeUnit::Seconds), ("ms", TimeUnit::Milliseconds)]) => TimeUnit = TimeUnit::Seconds;
+        optional label: NON_EMPTY => String = "it is elsewhere";
+        /// Whether it is the first element of a list without labels.
+        default first: Flag => bool = false;
+        /// The field of the body, by JSON pointer.
+        optional field: POINTER => Pointer = "it is elsewhere";
+        /// What it counts since 1970, or how it is written.
+        default unit: Choice(&[("s", TimeUnit::Seconds), ("ms", TimeUnit::Milliseconds), ("rfc3339", TimeUnit::Rfc3339)]) => TimeUnit = TimeUnit::Seconds;
+        /// How old it may be, unless the source has a `tolerance`.
+        default past: Length(Duration::from_secs(1)..=limits::TOLERANCE_MAX) => Duration = limits::TOLERANCE_DEFAULT;
+        /// How far ahead it may be, unless the source has a `tolerance`.
+        default future: Length(Duration::from_secs(1)..=limits::TOLERANCE_MAX) => Duration = limits::TOLERANCE_DEFAULT;
     }
 }
+
+section! {
+    /// A question that a sender asks to see whether anyone is there, and the answer. A place in it is `query:<name>`, `header:<name>` or `field:<JSON pointer>`. A phrase may have places in braces: `{query:challenge}`, `{hmac-sha256-hex:field:/token}`.
+    pub(super) struct Handshake {
+        /// The method that it comes by.
+        default method: Choice(&[("POST", QuestionMethod::Post), ("GET", QuestionMethod::Get), ("HEAD", QuestionMethod::Head)]) => QuestionMethod = QuestionMethod::Post;
+        /// Whether it is signed like an event.
+        default verified: Flag => bool = false;
+        /// What tells it from an event: what stands at a place (`"*"`: anything; `""`: nothing).
+        optional when: MapOf { keys: QUESTION_PLACE, values: TEXT } => Vec<(At<Place>, At<String>)> = "the method";
+        /// What must stand at a place beside that; `"{verify_token}"` is the source's `verify_token`.
+        optional check: MapOf { keys: QUESTION_PLACE, values: TEXT } => Vec<(At<Place>, At<String>)> = "nothing";
+        /// The status where it does not.
+        default otherwise: Status(&[400, 401, 403, 404]) => u16 = 403;
+        /// The status of the answer.
+        default status: Status(&[200, 201, 202, 204]) => u16 = 200;
+        /// The answer, as plain text.
+        optional text: TEXT => String = "`json`, or nothing";
+        /// The answer's fields, as JSON.
+        optional json: MapOf { keys: NON_EMPTY, values: Scalar } => Vec<(At<String>, At<Expected>)> = "`text`, or nothing";
+        /// Headers of the answer.
+        optional headers: MapOf { keys: HEADER, values: TEXT } => Vec<(At<HeaderName>, At<String>)> = "none";
+        /// Where it brings the secret that the sender signs with from then on: it is kept in the file that the source's `secret` names by `learned:`.
+        optional secret: QUESTION_PLACE => Place = "nowhere";
+        /// Where it brings a URL to fetch in order to agree.
+        optional visit: QUESTION_PLACE => Place = "nowhere";
+    }
+}
+
+section! {
+    /// What is known of a sender: a row of the table of providers.
+    pub(super) struct KnownSender {
+        /// Its name for people.
+        required title: NON_EMPTY => String;
+        /// How it signs.
+        optional signature: TableOf::<Signature>::NEW => Signature = "by `code`";
+        /// The code that verifies, where no description would do.
+        optional code: NON_EMPTY => String = "`signature` describes it";
+        /// How old and how far ahead a time may be that the code finds.
+        optional code_tolerance: Length(Duration::from_secs(1)..=limits::TOLERANCE_MAX) => Duration = "the code finds no signed time";
+        /// Settings of the code.
+        optional code_settings: MapOf { keys: NON_EMPTY, values: NON_EMPTY } => Vec<(At<String>, At<String>)> = "none";
+        /// Where the identity of an event is, in signed bytes.
+        default id: ID => Id = Id::Content;
+        /// Where the type of an event is.
+        default r#type: TYPE => Type = Type::None;
+        /// The header with its own id, signed or not, for people to search by.
+        optional sender_id: HEADER => HeaderName = "none";
+        /// The media types of its events beside `application/json` whose content is JSON.
+        optional json_types: ListOf(NON_EMPTY) => Vec<At<String>> = "none";
+        /// The media types whose content is not looked into.
+        optional opaque_types: ListOf(NON_EMPTY) => Vec<At<String>> = "none";
+        /// Whether it sends forms.
+        default forms: Flag => bool = false;
+        /// Whether it sends arrays of events.
+        default arrays: Flag => bool = false;
+        /// Its questions.
+        optional handshakes: ListOf(TableOf::<Handshake>::NEW) => Vec<At<Handshake>> = "none";
+        /// The status that it wants for an event that was accepted.
+        default answer: Status(&[200, 201, 202, 204]) => u16 = 200;
+        /// What it wants to read in that answer.
+        optional answer_text: NON_EMPTY => String = "nothing in particular";
+        /// The status that it wants where a signature is wrong.
+        default refused: Status(&[400, 401, 403, 498]) => u16 = 403;
+        /// How long it waits for an answer, in seconds.
+        optional answer_within: Whole(1..=600) => u32 = "not published";
+        /// For how long it tries again.
+        required retries: NON_EMPTY => String;
+        /// What its secret looks like.
+        required secret: NON_EMPTY => String;
+        /// Where it documents this.
+        required docs: NON_EMPTY => String;
+        /// What to know before relying on it.
+        required note: NON_EMPTY => String;
+        /// What this row rests on.
+        required evidence: Choice(EVIDENCE) => Evidence;
+        /// The networks that it publishes as its own.
+        optional origin: ListOf(NETWORK) => Vec<At<String>> = "none published, or none here";
+        /// Where and when they were published.
+        optional origin_source: NON_EMPTY => String = "there are none";
+        /// A body as it sends it; `%ID%` stands for an id, `%TIME%` for the time in seconds.
+        required sample: NON_EMPTY => String;
+        /// The sample's media type.
+        default sample_type: NON_EMPTY => String = "application/json".to_owned();
+        /// Headers that go with the sample.
+        optional sample_headers: MapOf { keys: HEADER, values: NON_EMPTY } => Vec<(At<HeaderName>, At<String>)> = "none";
+    }
+}
+
+section! {
+    /// The table of providers.
+    pub(super) struct KnownSenders {
+        /// A row for each.
+        required providers: MapOf { keys: SECTION_NAME, values: TableOf::<KnownSender>::NEW } => Vec<(At<String>, At<KnownSender>)>;
+    }
+}
+
+impl KnownSenders {
+    /// Reads the table. What is wrong with it is reported.
+    pub(super) fn parse(text: &str, context: &mut Context<'_>) -> Vec<(String, KnownSender)> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let offset = error.span().map_or(0, |span| span.start);
+            context.error(&Spot { offset, path: String::new() }, error.message());
+        }
+        let top = Spot { offset: 0, path: String::new() };
+        let rows = Self::read(table.get_ref(), top, context).providers.value().unwrap_or_default();
+        rows.into_iter().map(|(name, row)| (name.value, row.value)).collect()
+    }
+}
+
+/// The method of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QuestionMethod {
+    Post,
+    Get,
+    Head,
+}
+
+const EVIDENCE: &[(&str, Evidence)] = &[
+    ("official library", Evidence::OfficialLibrary),
+    ("official documentation", Evidence::OfficialDocumentation),
+    ("independent implementations", Evidence::IndependentImplementations),
+    ("recalled", Evidence::Recalled),
+];
+
+/// A place in a question.
+const QUESTION_PLACE: Text<Place> = Text {
+    words: "\"query:<name>\", \"header:<name>\" or \"field:<JSON pointer>\"",
+    pattern: "^(query|header|field):.+$",
+    parse: |text| text.parse().map_err(|wrong: BadPhrase| (wrong.to_string(), None)),
+    show: Place::to_string,
+};
 
 section! {
     /// Where events go: an HTTP endpoint, to which they are delivered signed as Standard Webhooks.
@@ -613,7 +786,20 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("hmac-sha256", Algorithm::HmacSha256),
     ("hmac-sha512", Algorithm::HmacSha512),
     ("hmac-sha1", Algorithm::HmacSha1),
+    ("sha256", Algorithm::Sha256),
+    ("sha1", Algorithm::Sha1),
     ("ed25519", Algorithm::Ed25519),
+    ("ecdsa-p256-sha256", Algorithm::EcdsaP256Sha256),
+    ("rsa-sha256", Algorithm::RsaSha256),
+    ("rsa-sha1", Algorithm::RsaSha1),
+    ("token", Algorithm::Token),
+];
+
+const ENCODINGS: &[(&str, Encoding)] = &[
+    ("hex", Encoding::Hex),
+    ("base64", Encoding::Base64),
+    ("base64url", Encoding::Base64Url),
+    ("plain", Encoding::Plain),
 ];
 
 const KEYS: &[(&str, KeyEncoding)] = &[
@@ -621,6 +807,8 @@ const KEYS: &[(&str, KeyEncoding)] = &[
     ("base64", KeyEncoding::Base64),
     ("hex", KeyEncoding::Hex),
     ("standard-webhooks", KeyEncoding::StandardWebhooks),
+    ("whsec-or-utf8", KeyEncoding::WhsecOrUtf8),
+    ("pem", KeyEncoding::Pem),
 ];
 
 const DAY: u64 = 24 * 3_600;

@@ -826,6 +826,63 @@ impl<K: Kind> Kind for ListOf<K> {
     }
 }
 
+/// The networks of a sender, or that they are the provider's.
+pub(super) struct Origin;
+
+/// The networks of a sender.
+#[derive(Debug)]
+pub(super) enum Origins {
+    Listed(Vec<At<String>>),
+    Provider,
+}
+
+impl Kind for Origin {
+    type Out = Origins;
+
+    fn read(&self, value: &DeValue<'_>, spot: &Spot, context: &mut Context<'_>) -> Option<Origins> {
+        match value.as_str() {
+            Some("provider") => Some(Origins::Provider),
+            Some(_) | None => ListOf(NETWORK).read(value, spot, context).map(Origins::Listed),
+        }
+    }
+
+    fn words(&self) -> String {
+        format!("{}, or \"provider\"", ListOf(NETWORK).words())
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "anyOf": [{ "const": "provider" }, ListOf(NETWORK).schema()] })
+    }
+}
+
+/// A text, or a list of some.
+pub(super) struct OneOrMore;
+
+impl Kind for OneOrMore {
+    type Out = Vec<String>;
+
+    fn read(
+        &self,
+        value: &DeValue<'_>,
+        spot: &Spot,
+        context: &mut Context<'_>,
+    ) -> Option<Vec<String>> {
+        if value.is_str() {
+            return NON_EMPTY.read(value, spot, context).map(|text| vec![text]);
+        }
+        let listed = ListOf(NON_EMPTY).read(value, spot, context)?;
+        Some(listed.into_iter().map(|text| text.value).collect())
+    }
+
+    fn words(&self) -> String {
+        "text, or a list of texts".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "anyOf": [{ "type": "string" }, ListOf(NON_EMPTY).schema()] })
+    }
+}
+
 /// A table with fixed keys.
 pub(super) struct TableOf<S>(PhantomData<S>);
 

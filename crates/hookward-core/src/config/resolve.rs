@@ -27,6 +27,8 @@ use crate::{
 
 mod source;
 
+pub(super) use source::signature::scheme as signature;
+
 /// Nothing can be made of it, which is reported.
 #[derive(Debug)]
 struct Reported;

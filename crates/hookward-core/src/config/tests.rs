@@ -1032,7 +1032,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(shop.rules.identity, IdentityRule::SignedHeader, "an id is signed");
     assert_eq!(shop.rules.event_type, EventTypeRule::Body(Pointer::parse("/type").unwrap()));
     assert_eq!(shop.rules.sender_id.as_ref().unwrap(), "x-shop-id");
-    assert_eq!(scheme.header, "x-shop-signature");
+    assert_eq!(scheme.signature.to_string(), "header x-shop-signature");
     assert_eq!(scheme.format, Format::List { separator: ';', assign: ':' });
     assert_eq!(
         (&*scheme.versions[0].label, scheme.versions[0].algorithm),
@@ -1042,7 +1042,7 @@ fn every_key_means_what_it_says() {
     assert_eq!((&time.place, time.unit), (&TimePlace::Element("t".into()), TimeUnit::Milliseconds));
 
     let scheme = &bell.rules.scheme;
-    assert_eq!(scheme.format, Format::Single { prefix: "ed=".into() });
+    assert_eq!(scheme.format, Format::Single { prefix: "ed=".into(), optional: false });
     assert_eq!(bell.rules.identity, IdentityRule::Body(Pointer::parse("/id").unwrap()));
     assert_eq!(
         bell.rules.key_retention,

@@ -1,10 +1,13 @@
-//! The bytes that a signature is over, as a template.
+//! What is signed, as a text with names in it: `v0:{timestamp}:{body}`.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-/// What is signed, piece by piece, such as `{id}.{timestamp}.{body}`.
-///
-/// Resolved to slices and never to text, so a body that is not UTF-8 is signed as it is.
+use http::HeaderName;
+
+use super::location::{Fields, Names, missing};
+use crate::{Head, Refusal, json::Pointer};
+
+/// The signed content, in pieces. Resolved to slices of bytes, never by way of text, so that a body needs not be UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
@@ -19,6 +22,38 @@ pub enum Piece {
     Time,
     /// The body.
     Body,
+    /// The method.
+    Method,
+    /// The URL as the sender knows it: configured, since a proxy may have changed what arrives; with the query as received,
+    /// unless one is configured.
+    Url,
+    /// The secret, for the senders that hash it in place of an HMAC.
+    Secret,
+    /// The value of a header.
+    Header(HeaderName),
+    /// The value of a field of the body.
+    Field(Pointer),
+}
+
+/// What the pieces stand for in one request.
+pub(super) struct Inputs<'a> {
+    pub(super) id: &'a [u8],
+    pub(super) time: &'a [u8],
+    pub(super) body: &'a [u8],
+    pub(super) head: &'a Head<'a>,
+    /// The configured URL, where there is one.
+    pub(super) url: Option<&'a str>,
+    pub(super) fields: &'a Fields,
+    /// The fields, in the order of `fields`.
+    pub(super) pointers: &'a [Pointer],
+}
+
+/// A resolved piece.
+#[derive(Clone, Debug)]
+pub(super) enum Part<'a> {
+    Bytes(Cow<'a, [u8]>),
+    /// The text of whichever secret is tried.
+    Secret,
 }
 
 impl Template {
@@ -27,19 +62,54 @@ impl Template {
         self.0.contains(piece)
     }
 
-    /// The pieces' bytes, in order.
-    pub(super) fn resolve<'a>(
-        &'a self,
-        id: &'a [u8],
-        time: &'a [u8],
-        body: &'a [u8],
-    ) -> impl Iterator<Item = &'a [u8]> + Clone {
-        self.0.iter().map(move |piece| match piece {
-            Piece::Literal(text) => text.as_bytes(),
-            Piece::Id => id,
-            Piece::Time => time,
-            Piece::Body => body,
+    /// The fields of the body that occur.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &Pointer> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Field(pointer) => Some(pointer),
+            Piece::Literal(_)
+            | Piece::Id
+            | Piece::Time
+            | Piece::Body
+            | Piece::Method
+            | Piece::Url
+            | Piece::Secret
+            | Piece::Header(_) => None,
         })
+    }
+
+    /// The pieces' bytes, in order.
+    pub(super) fn resolve<'a>(&'a self, inputs: &Inputs<'a>) -> Result<Vec<Part<'a>>, Refusal> {
+        let resolve = |piece: &'a Piece| {
+            Ok(Part::Bytes(match piece {
+                Piece::Literal(text) => text.as_bytes().into(),
+                Piece::Id => inputs.id.into(),
+                Piece::Time => inputs.time.into(),
+                Piece::Body => inputs.body.into(),
+                Piece::Method => inputs.head.method.as_str().as_bytes().into(),
+                Piece::Url => {
+                    match external_url(inputs.url.unwrap_or_default(), inputs.head.target) {
+                        Cow::Borrowed(url) => url.as_bytes().into(),
+                        Cow::Owned(url) => url.into_bytes().into(),
+                    }
+                }
+                Piece::Secret => return Ok(Part::Secret),
+                Piece::Header(name) => Names::one(name.clone()).required(inputs.head)?.into(),
+                Piece::Field(pointer) => {
+                    let index = inputs.pointers.iter().position(|known| known == pointer);
+                    let index = index.ok_or_else(|| missing(pointer.as_str()))?;
+                    inputs.fields.required(index, pointer)?.as_bytes().into()
+                }
+            }))
+        };
+        self.0.iter().map(resolve).collect()
+    }
+}
+
+/// The URL that the sender called: the configured one, with the query of the request where none is configured.
+pub(crate) fn external_url<'a>(configured: &'a str, target: &'a str) -> Cow<'a, str> {
+    match target.split_once('?') {
+        Some((_, query)) if !configured.contains('?') => format!("{configured}?{query}").into(),
+        Some(_) | None => configured.into(),
     }
 }
 
@@ -54,11 +124,21 @@ impl FromStr for Template {
                 pieces.push(Piece::Literal(literal.into()));
             }
             let (name, after) = after.split_once('}').ok_or(BadTemplate::Unclosed)?;
-            let piece = match name {
-                "id" => Piece::Id,
-                "timestamp" => Piece::Time,
-                "body" => Piece::Body,
-                other => return Err(BadTemplate::Unknown(other.to_owned())),
+            let unknown = || BadTemplate::Unknown(name.to_owned());
+            let piece = match (name, name.split_once(':')) {
+                ("id", _) => Piece::Id,
+                ("timestamp", _) => Piece::Time,
+                ("body", _) => Piece::Body,
+                ("method", _) => Piece::Method,
+                ("url", _) => Piece::Url,
+                ("secret", _) => Piece::Secret,
+                (_, Some(("header", header))) => {
+                    Piece::Header(header.parse().map_err(|_| unknown())?)
+                }
+                (_, Some(("field", pointer))) if !pointer.is_empty() => {
+                    Piece::Field(pointer.parse().map_err(|_| unknown())?)
+                }
+                _ => return Err(unknown()),
             };
             if pieces.contains(&piece) {
                 return Err(BadTemplate::Repeated(name.to_owned()));
@@ -75,13 +155,16 @@ impl FromStr for Template {
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|piece| {
-            f.write_str(match piece {
-                Piece::Literal(text) => text,
-                Piece::Id => "{id}",
-                Piece::Time => "{timestamp}",
-                Piece::Body => "{body}",
-            })
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Literal(text) => f.write_str(text),
+            Piece::Id => f.write_str("{id}"),
+            Piece::Time => f.write_str("{timestamp}"),
+            Piece::Body => f.write_str("{body}"),
+            Piece::Method => f.write_str("{method}"),
+            Piece::Url => f.write_str("{url}"),
+            Piece::Secret => f.write_str("{secret}"),
+            Piece::Header(name) => write!(f, "{{header:{name}}}"),
+            Piece::Field(pointer) => write!(f, "{{field:{pointer}}}"),
         })
     }
 }
@@ -93,7 +176,9 @@ pub enum BadTemplate {
     #[error("a {{ has no }}")]
     Unclosed,
     /// A name that means nothing here.
-    #[error("{{{0}}} is unknown: use {{id}}, {{timestamp}} or {{body}}")]
+    #[error(
+        "{{{0}}} is unknown: use {{id}}, {{timestamp}}, {{body}}, {{method}}, {{url}}, {{secret}}, {{header:<name>}} or {{field:<JSON pointer>}}"
+    )]
     Unknown(String),
     /// A name occurs twice.
     #[error("{{{0}}} occurs twice")]
@@ -106,7 +191,14 @@ mod tests {
 
     #[test]
     fn reads_as_it_is_written() {
-        for text in ["{body}", "{id}.{timestamp}.{body}", "v0:{timestamp}:{body}", "{body}-"] {
+        for text in [
+            "{body}",
+            "{id}.{timestamp}.{body}",
+            "v0:{timestamp}:{body}",
+            "{body}-",
+            "{secret}{method}{url}{body}",
+            "{header:x-time}\n{field:/signature/token}",
+        ] {
             assert_eq!(text.parse::<Template>().unwrap().to_string(), text);
         }
     }
@@ -117,14 +209,15 @@ mod tests {
             |text: &str, expected| assert_eq!(text.parse::<Template>(), Err(expected), "{text}");
         check("{body", BadTemplate::Unclosed);
         check("{boddy}", BadTemplate::Unknown("boddy".to_owned()));
+        check("{field:}", BadTemplate::Unknown("field:".to_owned()));
+        check("{field:id}", BadTemplate::Unknown("field:id".to_owned()));
         check("{body}{body}", BadTemplate::Repeated("body".to_owned()));
     }
 
     #[test]
-    fn bodies_are_signed_as_they_are() {
-        let template: Template = "{id}.{timestamp}.{body}".parse().unwrap();
-        let bytes: Vec<u8> =
-            template.resolve(b"msg", b"1", b"\xff\r\n").flatten().copied().collect();
-        assert_eq!(bytes, b"msg.1.\xff\r\n");
+    fn a_configured_query_is_the_one_that_counts() {
+        assert_eq!(external_url("https://a.b/c", "/c"), "https://a.b/c");
+        assert_eq!(external_url("https://a.b/c", "/c?d=1"), "https://a.b/c?d=1");
+        assert_eq!(external_url("https://a.b/c?d=1", "/c?d=2"), "https://a.b/c?d=1");
     }
 }

@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     provider::Provider,
     scheme::{
-        hmac,
-        tests::{NOW, SECRET},
+        Sample,
+        tests::{NOW, SECRET, rules as scheme_rules},
     },
 };
 
@@ -40,7 +40,9 @@ fn send(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     )]);
-    for (name, value) in source.scheme().sign("msg_1", NOW, &body).unwrap() {
+    for (name, value) in
+        source.scheme().sign(Sample { id: "msg_1", at: NOW, body: &body }).unwrap().headers
+    {
         headers.insert(name, value.parse().unwrap());
     }
     for (name, value) in lines {
@@ -253,10 +255,12 @@ fn slacks_challenge_is_answered_and_its_forms_are_told_apart_by_content() {
     let slack = source(rules("slack"));
     let challenge =
         send(&slack, r#"{"type":"url_verification","challenge":"3eZbrw1a"}"#, &[]).unwrap_err();
-    assert_eq!(challenge, Refusal::Handshake(Challenge { text: "3eZbrw1a".to_owned() }));
-    let script =
-        send(&slack, r#"{"type":"url_verification","challenge":"<a b>"}"#, &[]).unwrap_err();
-    assert_eq!(script.as_str(), "rejected");
+    let Refusal::Handshake(challenge) = challenge else { panic!("{challenge}") };
+    assert_eq!((challenge.status, &*challenge.body), (200, "3eZbrw1a"));
+    assert_eq!(challenge.media_type, Some("text/plain; charset=utf-8"));
+    let control =
+        send(&slack, r#"{"type":"url_verification","challenge":"a\nb"}"#, &[]).unwrap_err();
+    assert_eq!(control.as_str(), "handshake_refused");
 
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let sent = |body: &'static str| send(&slack, body, &form).unwrap();
@@ -341,7 +345,9 @@ fn one_sources_signature_is_nothing_at_another() {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     )]);
-    for (name, value) in theirs.scheme().sign("", NOW, &body).unwrap() {
+    for (name, value) in
+        theirs.scheme().sign(Sample { id: "", at: NOW, body: &body }).unwrap().headers
+    {
         headers.insert(name, value.parse().unwrap());
     }
     let head = Head { method: &Method::POST, target: "/hooks", headers: &headers };
@@ -367,11 +373,15 @@ fn forgetting_keys_too_early_is_said() {
     assert!(!window("github", None) && window("github", week));
     assert!(!window("stripe", week) && window("stripe", Some(Duration::from_mins(9))));
     assert!(
-        SourceRules::with_defaults(SourceName::parse("a").unwrap(), "/a", hmac::rules())
+        SourceRules::with_defaults(SourceName::parse("a").unwrap(), "/a", scheme_rules("hmac"))
             .key_retention
             .is_none()
     );
 }
+
+/// 32 bytes, also an Ed25519 public key.
+const HEX: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+const P256: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf2rnMvUlkaPf7zgI9d8IdTUMVwQsPGZEW6rzeRHwJd4zq4CnMc2MhuXgGZ4Nl8mkJmKKz7dUKxHbdAWwqKSQVA==";
 
 proptest! {
     #[test]
@@ -384,9 +394,14 @@ proptest! {
             "x-signature", "webhook-id", "webhook-timestamp", "webhook-signature", "stripe-signature",
             "x-hub-signature-256", "content-type", "content-length",
         ];
-        let provider = crate::provider::PROVIDERS[provider].name;
-        let secret = Secret::new("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
-        let source = Source::new(rules(provider), vec![(secret, Validity::default())]).unwrap();
+        let mut rules = rules(crate::provider::PROVIDERS[provider].name);
+        rules.scheme.settings.url = Some("https://hooks.test/a".into());
+        let source = ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", HEX, P256].into_iter().find_map(|secret| {
+            let secret = Secret::new(secret.to_owned());
+            Source::new(rules.clone(), vec![(secret, Validity::default())]).ok()
+        });
+        prop_assume!(source.is_some());
+        let source = source.unwrap();
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             if let Ok(value) = HeaderValue::from_bytes(&value) {

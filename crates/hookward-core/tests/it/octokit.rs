@@ -9,13 +9,13 @@ use std::{
 };
 
 use hookward_core::{
-    Event, EventKey, Intake, Quarantine, Source, Timestamp,
+    Event, EventKey, Intake, Quarantine, Source,
     schema::{Additional, Schema},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::support::{NOW, admit, ask, installed, root, rules, source_of};
+use crate::support::{self, NOW, admit, ask, installed, root, rules, source_of};
 
 const SECRET: &str = "c21acdf7adbdf2b9d9f1e2a66bd5a3c8";
 
@@ -133,7 +133,7 @@ fn github() -> Source {
 
 /// The headers that GitHub sends with a payload.
 fn headers(source: &Source, payload: &Payload) -> Vec<(String, String)> {
-    let signed = source.scheme().sign("", Timestamp::from_secs(NOW), &payload.body).unwrap();
+    let signed = support::sign(&source, "", NOW, &payload.body);
     let delivery = format!("72d3162e-cc78-11e3-81ab-{}", &payload.file[..3]);
     let own = [
         ("content-type", "application/json"),

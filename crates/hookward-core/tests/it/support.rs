@@ -14,6 +14,7 @@ use bytes::Bytes;
 use hookward_core::{
     Event, Head, Refusal, Request, Source, SourceName, Timestamp,
     provider::Provider,
+    scheme::Sample,
     secret::{Secret, Validity},
     source::{DestinationName, SourceRules},
 };
@@ -61,6 +62,12 @@ impl Recorded {
         let found = self.headers.iter_mut().find(|(it, _)| it == name);
         &mut found.unwrap_or_else(|| panic!("{}: no header {name}", self.case)).1
     }
+}
+
+/// The headers of a rightly signed body.
+pub(crate) fn sign(source: &Source, id: &str, now: u64, body: &[u8]) -> Vec<(HeaderName, String)> {
+    let sample = Sample { id, at: Timestamp::from_secs(now), body };
+    source.scheme().sign(sample).unwrap().headers
 }
 
 /// Pushes a request through the door.

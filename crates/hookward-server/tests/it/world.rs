@@ -14,6 +14,7 @@ use std::{
 use hookward_core::{
     Source, Timestamp,
     config::{Config, DestinationConfig, Dialect},
+    scheme::Sample,
     secret::{Secret, SecretRef},
     source::SourceRules,
 };
@@ -218,7 +219,7 @@ impl World {
     ) -> Letter {
         let sender = self.sender(source);
         let letter = Letter::to(&sender.rules().path, body).and("content-type", "application/json");
-        let signed = sender.scheme().sign(id, at, &letter.body).unwrap();
+        let signed = sender.scheme().sign(Sample { id, at, body: &letter.body }).unwrap().headers;
         signed.into_iter().fold(letter, |letter, (name, value)| letter.and(name.as_str(), value))
     }
 

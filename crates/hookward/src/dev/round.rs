@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookward_core::{Source, Timestamp};
+use hookward_core::{Source, Timestamp, scheme::Sample};
 use hookward_server::{Clock as _, Server, SystemClock};
 use hookward_store::{Store, StoreError};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -221,9 +221,9 @@ fn signed(source: &Source, id: &str, at: Timestamp, body: &str) -> Result<Header
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     )]);
-    let signed =
-        source.scheme().sign(id, at, body.as_bytes()).ok_or_else(|| Failure::new("cannot sign"))?;
-    for (name, value) in signed {
+    let sample = Sample { id, at, body: body.as_bytes() };
+    let signed = source.scheme().sign(sample).ok_or_else(|| Failure::new("cannot sign"))?;
+    for (name, value) in signed.headers {
         headers.insert(
             name,
             HeaderValue::try_from(value).map_err(|error| Failure::of("signature", &error))?,

@@ -10,6 +10,7 @@ use std::{
 use hookward_core::{
     Source, SourceName,
     provider::Provider,
+    scheme::Sample,
     secret::{Secret, Validity},
     source::SourceRules,
 };
@@ -85,8 +86,11 @@ fn request(body: &str) -> String {
     let rules = SourceRules::of_provider(SourceName::parse("orders").unwrap(), "/", provider);
     let secret = Secret::new(ORDERS_SECRET.to_owned());
     let sender = Source::new(rules, vec![(secret, Validity::default())]).unwrap();
-    let signed =
-        sender.scheme().sign("msg_1", SystemClock::start().now(), body.as_bytes()).unwrap();
+    let signed = sender
+        .scheme()
+        .sign(Sample { id: "msg_1", at: SystemClock::start().now(), body: body.as_bytes() })
+        .unwrap()
+        .headers;
     let lines: Vec<_> =
         signed.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!(

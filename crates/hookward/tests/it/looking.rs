@@ -13,7 +13,7 @@ fn the_known_providers_are_listed_and_shown() {
     let table = place.run(&["providers", "list"]).well();
     let listed = place.run(&["providers", "list", "--json"]).json();
     assert_eq!(listed.as_array().unwrap().len(), PROVIDERS.len());
-    for provider in PROVIDERS {
+    for provider in PROVIDERS.iter() {
         assert!(table.contains(provider.name), "{table}");
         let shown = place.run(&["providers", "show", provider.name]).well();
         assert!(shown.contains(provider.title) && shown.contains("covers"), "{shown}");

@@ -15,6 +15,7 @@ use std::{
 use hookward_core::{
     Source, SourceName,
     provider::Provider,
+    scheme::Sample,
     secret::{Secret, Validity},
     source::SourceRules,
 };
@@ -291,7 +292,8 @@ pub(crate) fn signed_order(secret: &str, number: usize) -> (Vec<(String, String)
     let sender = Source::new(rules, vec![(secret, Validity::default())]).unwrap();
     let now = SystemClock::start().now();
     let id = format!("msg_{number}");
-    let signed = sender.scheme().sign(&id, now, body.as_bytes()).unwrap();
+    let signed =
+        sender.scheme().sign(Sample { id: &id, at: now, body: body.as_bytes() }).unwrap().headers;
     let mut headers: Vec<_> =
         signed.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     headers.push(("content-type".to_owned(), "application/json".to_owned()));

@@ -14,22 +14,25 @@ use super::{
 };
 use crate::{
     SourceName,
+    address::Cidrs,
     config::{
         SecretConfig, SourceConfig,
-        kind::{Id, ShortOrLong, Type},
+        kind::{Id, Origins, ShortOrLong, Type},
+        providers,
         unit::{duration_text, size_text},
     },
+    handshake::{Handshake, Is},
     identity::IdentityRule,
     json::Pointer,
     limits,
     rate::{Budget, Rate},
     schema::{Additional, Schema},
-    scheme::SchemeRules,
+    scheme::{SchemeRules, Settings},
     secret::Validity,
     source::{DestinationName, EventTypeRule, Schemas, SourceRules, UnknownTypes},
 };
 
-mod signature;
+pub(in crate::config) mod signature;
 
 /// What resolving the sources needs.
 pub(super) struct Sources<'a, 't> {
@@ -111,7 +114,10 @@ impl Sources<'_, '_> {
         let schemas = self.schemas(written.schema, written.schemas, written.additional.value);
 
         let context = &mut *self.context;
-        let provider = written.provider.get().map(|provider| provider.value.name);
+        let known = written.provider.get().map(|provider| provider.value);
+        let provider = known.map(|provider| provider.name);
+        let handshakes = written.handshakes.ok();
+        let settings = settings(written.url, written.options);
         let base = base(name, path, written.provider, written.signature, context);
         let budget = budget(written.budget, written.burst, context);
         let write_budget = written.write_budget.ok().map(|rate| {
@@ -125,7 +131,21 @@ impl Sources<'_, '_> {
             Budget { rate: rate.value, burst: rate.value.count() }
         });
         let origin = written.origin.ok().and_then(|origin| {
-            if origin.value.is_empty() {
+            let listed = match (origin.value, known) {
+                (Origins::Listed(listed), _) => listed,
+                (Origins::Provider, Some(known)) if !known.origin.is_empty() => {
+                    return Cidrs::parse(known.origin.iter().map(String::as_str)).ok();
+                }
+                (Origins::Provider, _) => {
+                    context.error_with_help(
+                        &origin.spot,
+                        "no networks of this sender are known here",
+                        "list them, or remove it to take requests from anywhere: a signature proves more than an address",
+                    );
+                    return None;
+                }
+            };
+            if listed.is_empty() {
                 context.error_with_help(
                     &origin.spot,
                     "an empty list would refuse everybody",
@@ -133,7 +153,7 @@ impl Sources<'_, '_> {
                 );
                 return None;
             }
-            Some(networks(&origin.value))
+            Some(networks(&listed))
         });
         let expect = written.expect.value().unwrap_or_default();
         for (pointer, _) in &expect {
@@ -146,6 +166,16 @@ impl Sources<'_, '_> {
         // What follows depends on the scheme: without one it could only mislead.
         let base = base?;
         let mut scheme = base.scheme;
+        scheme.settings = settings;
+        check_settings(&scheme, &name.spot, context)?;
+        let handshakes = match handshakes {
+            Some(written) => {
+                let written = written.value.into_iter();
+                written.map(|it| providers::handshake(it, context)).collect::<Option<_>>()?
+            }
+            None => base.handshakes.clone(),
+        };
+        let verify_token = verify_token(written.verify_token, &handshakes, &name.spot, context);
         if let Some(tolerance) = written.tolerance.ok() {
             set_tolerance(&mut scheme, &tolerance, context);
         }
@@ -185,7 +215,8 @@ impl Sources<'_, '_> {
             budget,
             write_budget,
             over_budget_status: written.over_budget.value,
-            accepted_status: written.answer.value,
+            accepted_status: written.answer.value().unwrap_or(base.accepted_status),
+            handshakes,
             tell_duplicates: written.tell_duplicates.value,
             keep_headers,
             body_retention: keep.value,
@@ -197,7 +228,13 @@ impl Sources<'_, '_> {
         if let (Some(open), Some(remember)) = (rules.replay_window(), written.remember.get()) {
             context.warning(&remember.spot, open, "");
         }
-        Some(SourceConfig { rules, provider, secrets: secrets?, place: context.place(&name.spot) })
+        let verify_token = verify_token.map(|token| SecretConfig {
+            place: context.place(&token.spot),
+            reference: token.value,
+            validity: Validity::default(),
+        });
+        let place = context.place(&name.spot);
+        Some(SourceConfig { rules, provider, secrets: secrets?, verify_token, place })
     }
 
     fn secrets(
@@ -402,7 +439,7 @@ fn base(
                 rules.identity = IdentityRule::Body(Pointer::parse("/id").ok()?);
             }
             rules.event_type = EventTypeRule::Body(Pointer::parse("/type").ok()?);
-            rules.sender_id = rules.scheme.id.clone();
+            rules.sender_id = rules.scheme.id.as_ref().map(|names| names.first().clone());
             Some(rules)
         }
         (Slot::Absent, Slot::Absent) => {
@@ -414,6 +451,82 @@ fn base(
             None
         }
         (Slot::Wrong, _) | (_, Slot::Wrong) => None,
+    }
+}
+
+/// What is configured of a scheme beside its secrets.
+fn settings(url: Slot<http::Uri>, options: Slot<Vec<(At<String>, At<Vec<String>>)>>) -> Settings {
+    let options = options.value().unwrap_or_default();
+    let options = options.into_iter().map(|(name, values)| {
+        (name.value.into(), values.value.into_iter().map(Into::into).collect())
+    });
+    Settings { url: url.value().map(|url| url.to_string().into()), options: options.collect() }
+}
+
+/// Finds what a scheme has to be told and is not, and what it is told and does not need.
+fn check_settings(scheme: &SchemeRules, spot: &Spot, context: &mut Context<'_>) -> Option<()> {
+    let settings = &scheme.settings;
+    if settings.url.is_none() && scheme.wants_url() {
+        context.error_with_help(
+            spot,
+            "the signature covers the URL that the sender calls, which has to be known",
+            "add url = \"https://…\", exactly as the sender has it",
+        );
+        return None;
+    }
+    if settings.url.is_some() && !scheme.wants_url() {
+        context.warning(spot, "the signature covers no URL", "remove `url`");
+    }
+    let wanted = scheme.code.as_ref().map_or(&[][..], |code| code.wants());
+    for name in settings.options.keys() {
+        if !wanted.iter().any(|it| *it.name == **name) {
+            let names: Vec<_> = wanted.iter().map(|it| it.name).collect();
+            let help = if names.is_empty() {
+                "it has no options: remove them".to_owned()
+            } else {
+                format!("there are: {}", names.join(", "))
+            };
+            context.error_with_help(spot, format!("unknown option {}", quoted(name)), help);
+            return None;
+        }
+    }
+    for wanted in wanted.iter().filter(|it| it.required) {
+        if settings.option(wanted.name).is_empty() {
+            context.error_with_help(
+                spot,
+                format!("the option {:?} is missing: {}", wanted.name, wanted.doc),
+                format!("add options = {{ {} = \"…\" }}", wanted.name),
+            );
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// The token that questions have to show.
+fn verify_token(
+    written: Slot<SecretRef>,
+    handshakes: &[Handshake],
+    spot: &Spot,
+    context: &mut Context<'_>,
+) -> Option<At<SecretRef>> {
+    let is_asked = handshakes
+        .iter()
+        .any(|it| it.check.iter().chain(&it.when).any(|(_, is)| *is == Is::VerifyToken));
+    match (written, is_asked) {
+        (Slot::Absent, true) => {
+            context.warning(
+                spot,
+                "the sender asks with a token of your choice whether anyone is there, and is refused without one",
+                "add verify_token = \"env:NAME\"",
+            );
+            None
+        }
+        (Slot::Is(token), false) => {
+            context.warning(&token.spot, "no question shows a token", "remove it");
+            None
+        }
+        (written, _) => written.ok(),
     }
 }
 
@@ -434,7 +547,15 @@ fn set_tolerance(
 
 fn identity(id: At<Id>, scheme: &SchemeRules, context: &mut Context<'_>) -> Option<IdentityRule> {
     match id.value {
-        Id::Body(pointer) => Some(IdentityRule::Body(pointer)),
+        Id::Body(pointer) if scheme.covers_field(&pointer) => Some(IdentityRule::Body(pointer)),
+        Id::Body(pointer) => {
+            context.error_with_help(
+                &id.spot,
+                format!("the signature does not cover {pointer}, so whoever captured a request could change it"),
+                "leave `id` out",
+            );
+            None
+        }
         Id::Content => Some(IdentityRule::Content),
         Id::Header if scheme.covers().id => Some(IdentityRule::SignedHeader),
         Id::Header => {
@@ -462,7 +583,9 @@ fn event_type(
     match place.value {
         Type::Body(pointer) => EventTypeRule::Body(pointer),
         Type::Header(header) => {
-            if needed && Some(&header) != scheme.id.as_ref() {
+            if needed
+                && !scheme.id.as_ref().is_some_and(|names| names.iter().any(|it| *it == header))
+            {
                 context.warning(
                     &place.spot,
                     "the signature does not cover this header: whoever captured a request can give it another type",

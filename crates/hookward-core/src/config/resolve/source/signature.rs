@@ -1,23 +1,21 @@
 //! A signature that the file describes: from what was written to a scheme.
 
-use super::{At, Context, HeaderName, Slot, file};
-use crate::{
-    limits,
-    scheme::{
-        Algorithm, BadScheme, Format, KeyEncoding, SchemeRules, SignedTime, Template, TimePlace,
-        Version,
-    },
+use super::{At, Context, HeaderName, Slot, Spot, file};
+use crate::scheme::{
+    Algorithm, BadScheme, Encoding, Format, KeyEncoding, Location, Names, SchemeRules, Settings,
+    SignedTime, Template, TimePlace, Version,
 };
 
 /// The scheme; `None` when it makes none, which is reported.
-pub(super) fn scheme(
+pub(in crate::config) fn scheme(
     written: At<file::Signature>,
     context: &mut Context<'_>,
 ) -> Option<SchemeRules> {
     let At { value: written, spot } = written;
     algorithm(&written, context);
     let content = content(&written.content, context);
-    let (format, label) = format(written.prefix, written.list, context)?;
+    let signature = location(&written, &spot, context)?;
+    let (format, label, more) = format(&written, context)?;
     let time_spot = match &written.timestamp {
         Slot::Is(time) => time.spot.clone(),
         Slot::Absent => written.content.spot.clone(),
@@ -27,38 +25,56 @@ pub(super) fn scheme(
         Some(time) => Some(signed_time(time, &label, context)?),
         None => None,
     };
-    let id = written.id_header.get().map(|header| header.value.clone());
-    let mut headers = vec![&written.header.value];
-    for (header, at) in [
-        (time.as_ref().and_then(header_of), &time_spot),
-        (id.as_ref(), written.id_header.get().map_or(&spot, |id| &id.spot)),
-    ] {
-        let Some(header) = header else { continue };
-        if headers.contains(&header) {
-            context.error_with_help(
-                at,
-                format!("{header} is named twice"),
-                "each part of a signature has a header of its own",
-            );
+    let id_spot = written.id_header.get().map_or(&spot, |id| &id.spot).clone();
+    let id = names(written.id_header.ok(), written.id_header_aliases.ok());
+    let mut headers: Vec<HeaderName> = match &signature {
+        Location::Header(names) => names.iter().cloned().collect(),
+        Location::Field(_) | Location::Query(_) => Vec::new(),
+    };
+    for (more, at) in [(time.as_ref().and_then(headers_of), &time_spot), (id.clone(), &id_spot)] {
+        for header in more.iter().flat_map(Names::iter) {
+            if headers.contains(header) {
+                context.error_with_help(
+                    at,
+                    format!("{header} is named twice"),
+                    "each part of a signature has a header of its own",
+                );
+            }
+            headers.push(header.clone());
         }
-        headers.push(header);
     }
 
+    let version = |label: String, algorithm| Version {
+        label: label.into(),
+        algorithm,
+        encoding: written.encoding.value,
+    };
+    let versions = std::iter::once(version(label, written.algorithm.value))
+        .chain(more.into_iter().map(|(label, algorithm)| version(label, algorithm)))
+        .collect();
+    let more_headers = written.more_headers.value().unwrap_or_default();
+    let require = written.require.value().unwrap_or_default();
     let rules = SchemeRules {
-        header: written.header.value.clone(),
+        signature,
+        more_headers: more_headers.into_iter().map(|header| header.value).collect(),
         format,
-        versions: vec![Version {
-            label: label.into(),
-            algorithm: written.algorithm.value,
-            encoding: written.encoding.value,
-        }],
+        versions,
         content: content?,
+        body_unsigned: written.allow_unsigned_body.value,
         time,
         id,
         key: written.key.value,
+        key_suffix: written.key_suffix.value.into(),
+        require: require
+            .into_iter()
+            .map(|(name, value)| (name.value, value.value.into()))
+            .collect(),
+        code: None,
+        settings: Settings::default(),
     };
     match rules.check() {
-        Ok(()) => Some(rules),
+        // The URL comes with the source.
+        Ok(()) | Err(BadScheme::NoUrl) => Some(rules),
         Err(wrong) => {
             let (at, help) = match wrong {
                 BadScheme::BodyNotSigned => (&written.content.spot, "add {body} to `content`"),
@@ -78,9 +94,14 @@ pub(super) fn scheme(
                 BadScheme::TimeElementWithoutList => {
                     (&time_spot, "add list = { label = \"v1\" }, or name a header")
                 }
-                BadScheme::NoVersion | BadScheme::Tolerance => {
-                    (&spot, "see `hookward providers show hmac`")
-                }
+                BadScheme::SecretNotHashed => (
+                    &written.content.spot,
+                    "use an hmac algorithm, or put {secret} where the sender puts it",
+                ),
+                BadScheme::NoVersion
+                | BadScheme::Tolerance
+                | BadScheme::NoUrl
+                | BadScheme::NoOption(_) => (&spot, "see `hookward providers show hmac`"),
             };
             context.error_with_help(at, wrong, help);
             None
@@ -90,25 +111,85 @@ pub(super) fn scheme(
 
 fn algorithm(written: &file::Signature, context: &mut Context<'_>) {
     let At { value: algorithm, spot } = &written.algorithm;
-    match (algorithm, written.allow_sha1.value) {
-        (Algorithm::HmacSha1, false) => context.error_with_help(
+    match (algorithm.is_sha1(), written.allow_sha1.value) {
+        (true, false) => context.error_with_help(
             spot,
             "SHA-1 is taken only where it is asked for by name",
-            "use hmac-sha256 if the sender has it, or add allow_sha1 = true",
+            "use an algorithm with SHA-256 if the sender has it, or add allow_sha1 = true",
         ),
-        (Algorithm::HmacSha1, true) => context.warning(
+        (true, true) => context.warning(
             spot,
             "SHA-1 is broken as a hash; as an HMAC it holds, and nobody should begin with it",
-            "use hmac-sha256 as soon as the sender has it",
+            "use an algorithm with SHA-256 as soon as the sender has it",
         ),
-        (Algorithm::Ed25519, _) if written.key.value == KeyEncoding::Utf8 => context
-            .error_with_help(
-                spot,
-                "an Ed25519 public key is not text",
-                "add key = \"hex\" or key = \"base64\", as the sender shows it",
-            ),
-        (Algorithm::HmacSha256 | Algorithm::HmacSha512 | Algorithm::Ed25519, _) => {}
+        (false, _) => {}
     }
+    let as_text = matches!(written.key.value, KeyEncoding::Utf8 | KeyEncoding::WhsecOrUtf8);
+    if algorithm.is_asymmetric() && as_text {
+        let name = if *algorithm == Algorithm::Ed25519 { "an Ed25519" } else { "a" };
+        context.error_with_help(
+            spot,
+            format!("{name} public key is not text"),
+            "add key = \"hex\", key = \"base64\" or key = \"pem\", as the sender shows it",
+        );
+    }
+    let plain = written.encoding.value == Encoding::Plain;
+    if plain && *algorithm != Algorithm::Token {
+        context.error_with_help(
+            &written.encoding.spot,
+            "a signature is bytes, which have to be written somehow",
+            "use hex, base64 or base64url, as the sender does",
+        );
+    }
+    if *algorithm == Algorithm::Token {
+        context.warning(
+            spot,
+            "a token covers nothing of what is sent: whoever sees one request can send any other",
+            "use a signature as soon as the sender has one; take requests over TLS only",
+        );
+    }
+    if written.allow_unsigned_body.value {
+        context.warning(
+            &written.allow_unsigned_body.spot,
+            "the body is not signed: whoever captured a request can put another body into it",
+            "use the body for no more than what to look up at the sender",
+        );
+    }
+}
+
+/// Where the signature is: in one place.
+fn location(written: &file::Signature, spot: &Spot, context: &mut Context<'_>) -> Option<Location> {
+    match (&written.header, &written.field, &written.query) {
+        (Slot::Wrong, _, _) | (_, Slot::Wrong, _) | (_, _, Slot::Wrong) => None,
+        (Slot::Is(header), Slot::Absent, Slot::Absent) => {
+            let aliases = written.header_aliases.get().map(|aliases| aliases.value.iter());
+            let aliases = aliases.into_iter().flatten().map(|alias| alias.value.clone());
+            Some(Location::Header(Names::with_others(header.value.clone(), aliases)))
+        }
+        (Slot::Absent, Slot::Is(field), Slot::Absent) => Some(Location::Field(field.value.clone())),
+        (Slot::Absent, Slot::Absent, Slot::Is(query)) => {
+            Some(Location::Query(query.value.as_str().into()))
+        }
+        (Slot::Absent, Slot::Absent, Slot::Absent) => {
+            Some(Location::Header(Names::one(HeaderName::from_static("x-signature"))))
+        }
+        _ => {
+            context.error_with_help(
+                spot,
+                "the signature is in one place",
+                "name its `header`, its `field` in the body, or its name in the `query`",
+            );
+            None
+        }
+    }
+}
+
+fn names(
+    header: Option<At<HeaderName>>,
+    aliases: Option<At<Vec<At<HeaderName>>>>,
+) -> Option<Names> {
+    let aliases = aliases.map_or_else(Vec::new, |aliases| aliases.value);
+    Some(Names::with_others(header?.value, aliases.into_iter().map(|alias| alias.value)))
 }
 
 fn content(written: &At<String>, context: &mut Context<'_>) -> Option<Template> {
@@ -130,13 +211,13 @@ fn content(written: &At<String>, context: &mut Context<'_>) -> Option<Template> 
     }
 }
 
-/// The format, and the label of the signatures that count.
+/// The format, the label of the signatures that count, and labels of such by other algorithms.
+#[expect(clippy::type_complexity, reason = "read in one place")]
 fn format(
-    prefix: Slot<String>,
-    list: Slot<file::List>,
+    written: &file::Signature,
     context: &mut Context<'_>,
-) -> Option<(Format, String)> {
-    match (prefix, list) {
+) -> Option<(Format, String, Vec<(String, Algorithm)>)> {
+    match (&written.prefix, &written.list) {
         (Slot::Is(prefix), Slot::Is(_)) => {
             context.error_with_help(
                 &prefix.spot,
@@ -146,21 +227,43 @@ fn format(
             None
         }
         (Slot::Absent, Slot::Is(list)) => {
-            let (separator, assign) = (list.value.separator.value, list.value.assign.value);
+            if !matches!((&written.field, &written.query), (Slot::Absent, Slot::Absent)) {
+                context.error_with_help(
+                    &list.spot,
+                    "a list of signatures is in a header",
+                    "remove `list`, or `field` and `query`",
+                );
+                return None;
+            }
+            let list = &list.value;
+            let (separator, assign) = (list.separator.value, list.assign.value);
+            let label = match &list.label {
+                Slot::Is(label) => label.value.clone(),
+                Slot::Absent => {
+                    return Some((Format::Plain { separator }, String::new(), Vec::new()));
+                }
+                Slot::Wrong => return None,
+            };
             if separator == assign {
                 context.error_with_help(
-                    &list.value.assign.spot,
+                    &list.assign.spot,
                     "the same character separates elements and follows labels",
                     "see how the sender writes the header, such as t=1,v1=2",
                 );
                 return None;
             }
-            let label = list.value.label.value()?;
-            Some((Format::List { separator, assign }, label))
+            let more = list.more.get().map(|more| more.value.iter());
+            let more = more
+                .into_iter()
+                .flatten()
+                .map(|(label, algorithm)| (label.value.clone(), algorithm.value))
+                .collect();
+            Some((Format::List { separator, assign }, label, more))
         }
         (prefix, Slot::Absent) => {
-            let prefix = prefix.value().unwrap_or_default();
-            Some((Format::Single { prefix: prefix.into() }, String::new()))
+            let prefix = prefix.get().map(|prefix| prefix.value.clone()).unwrap_or_default();
+            let optional = written.prefix_optional.value;
+            Some((Format::Single { prefix: prefix.into(), optional }, String::new(), Vec::new()))
         }
         (_, Slot::Wrong) | (Slot::Wrong, Slot::Is(_)) => None,
     }
@@ -172,9 +275,12 @@ fn signed_time(
     context: &mut Context<'_>,
 ) -> Option<SignedTime> {
     let At { value: written, spot } = written;
-    let place = match (written.header, written.label) {
-        (Slot::Is(header), Slot::Absent) => TimePlace::Header(header.value),
-        (Slot::Absent, Slot::Is(time_label)) => {
+    let unit = written.unit.value;
+    let (past, future) = (written.past.value, written.future.value);
+    let header = names(written.header.get().cloned(), written.header_aliases.ok());
+    let place = match (header, written.label, written.field, written.first.value) {
+        (Some(names), Slot::Absent, Slot::Absent, false) => TimePlace::Header(names),
+        (None, Slot::Is(time_label), Slot::Absent, false) => {
             if time_label.value == label {
                 context.error_with_help(
                     &time_label.spot,
@@ -185,23 +291,24 @@ fn signed_time(
             }
             TimePlace::Element(time_label.value.into())
         }
-        (Slot::Absent, Slot::Absent) | (Slot::Is(_), Slot::Is(_)) => {
+        (None, Slot::Absent, Slot::Is(field), false) => TimePlace::Field(field.value),
+        (None, Slot::Absent, Slot::Absent, true) => TimePlace::First,
+        (_, Slot::Wrong, _, _) | (_, _, Slot::Wrong, _) => return None,
+        _ => {
             context.error_with_help(
                 &spot,
                 "the signed time is in one place",
-                "name its `header`, or its `label` in the list",
+                "name its `header`, its `label` in the list, or its `field` in the body",
             );
             return None;
         }
-        (Slot::Wrong, _) | (_, Slot::Wrong) => return None,
     };
-    let tolerance = limits::TOLERANCE_DEFAULT;
-    Some(SignedTime { place, unit: written.unit.value, past: tolerance, future: tolerance })
+    Some(SignedTime { place, unit, past, future })
 }
 
-fn header_of(time: &SignedTime) -> Option<&HeaderName> {
+fn headers_of(time: &SignedTime) -> Option<Names> {
     match &time.place {
-        TimePlace::Header(header) => Some(header),
-        TimePlace::Element(_) => None,
+        TimePlace::Header(names) => Some(names.clone()),
+        TimePlace::Element(_) | TimePlace::First | TimePlace::Field(_) | TimePlace::Code => None,
     }
 }

@@ -1,0 +1,346 @@
+//! Questions that a sender asks to see whether anyone is there, and their answers. Neither is an event.
+//!
+//! Some are asked without a signature, when an endpoint is registered; others are signed like events. A question is
+//! recognised by what it holds ([`Handshake::when`]), may have to show something ([`Handshake::check`]), and is answered with
+//! what it brought. What strangers can make a source say is a short visible text that they sent themselves.
+
+use std::{fmt, str::FromStr};
+
+use http::{HeaderName, Method};
+
+use crate::{
+    Head, Refusal, form,
+    json::{self, Pointer, Pointers, Scalar, TopLevel},
+    limits,
+    scheme::query_values,
+    secret::Secret,
+};
+
+/// A question of a sender, and the answer to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    /// The method that it comes by.
+    pub method: Method,
+    /// Whether it is signed like an event.
+    pub verified: bool,
+    /// What tells it from an event: each place has the value, or any.
+    pub when: Vec<(Place, Is)>,
+    /// What it must show beside that.
+    pub check: Vec<(Place, Is)>,
+    /// The status for one that does not show it.
+    pub otherwise: u16,
+    /// The status of the answer.
+    pub status: u16,
+    /// What the answer says.
+    pub says: Says,
+    /// The headers of the answer.
+    pub headers: Vec<(HeaderName, Phrase)>,
+    /// Where it brings the secret that the sender signs with from then on.
+    pub secret: Option<Place>,
+    /// Where it brings a URL that is to be fetched to agree.
+    pub visit: Option<Place>,
+}
+
+/// A place in a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A value of the URL's query.
+    Query(Box<str>),
+    /// A header.
+    Header(HeaderName),
+    /// A field of the body, by JSON pointer.
+    Field(Pointer),
+}
+
+/// What stands at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Is {
+    /// Anything.
+    There,
+    /// Nothing.
+    Absent,
+    /// This text, or this integer as it is written.
+    Text(Box<str>),
+    /// The source's `verify_token`, compared in constant time.
+    VerifyToken,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing.
+    Nothing,
+    /// This, as plain text.
+    Text(Phrase),
+    /// These fields, as JSON.
+    Json(Vec<(Box<str>, Value)>),
+}
+
+/// A field of an answer in JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A text.
+    Text(Phrase),
+    /// An integer.
+    Integer(i64),
+    /// A truth value.
+    Bool(bool),
+}
+
+/// A text with values of the question in it: `{query:challenge}`, `{hmac-sha256-hex:field:/token}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phrase(Vec<Word>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    Literal(Box<str>),
+    Value(Place),
+    /// The HMAC-SHA-256 of the value under the source's secret.
+    HmacHex(Place),
+    HmacBase64(Place),
+}
+
+/// The answer that a question gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The status.
+    pub status: u16,
+    /// The media type of the body; `None` where there is none.
+    pub media_type: Option<&'static str>,
+    /// The body.
+    pub body: String,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, String)>,
+    /// The secret to keep before this answer is given: the sender signs with it from then on.
+    pub secret: Option<Secret>,
+    /// The URL to fetch in order to agree.
+    pub visit: Option<String>,
+}
+
+/// Makes the HMAC-SHA-256 of a text under the source's secret.
+pub(crate) type Hmac<'a> = &'a dyn Fn(&[u8]) -> Option<[u8; 32]>;
+
+/// What a question holds: the head, and the body where it has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) head: &'a Head<'a>,
+    pub(crate) body: Option<&'a [u8]>,
+}
+
+impl Handshake {
+    /// Whether it can only be recognised by its body.
+    pub(crate) fn needs_body(&self) -> bool {
+        let fields = |places: &[(Place, Is)]| {
+            places.iter().any(|(place, _)| matches!(place, Place::Field(_)))
+        };
+        fields(&self.when) || fields(&self.check) || matches!(self.secret, Some(Place::Field(_)))
+    }
+
+    /// The answer, when this is the question. Refused when it is and does not show what it must.
+    pub(crate) fn answer(
+        &self,
+        question: Question<'_>,
+        verify_token: Option<&Secret>,
+        hmac: Hmac<'_>,
+    ) -> Option<Result<Challenge, Refusal>> {
+        let holds = |conditions: &[(Place, Is)]| {
+            conditions
+                .iter()
+                .all(|(place, is)| is.holds(question.value(place).as_deref(), verify_token))
+        };
+        if question.head.method != self.method || !holds(&self.when) {
+            return None;
+        }
+        if !holds(&self.check) {
+            return Some(Err(Refusal::HandshakeRefused { status: self.otherwise }));
+        }
+        Some(self.words(question, hmac).ok_or(Refusal::HandshakeRefused { status: self.otherwise }))
+    }
+
+    fn words(&self, question: Question<'_>, hmac: Hmac<'_>) -> Option<Challenge> {
+        let say = |phrase: &Phrase| phrase.say(question, hmac);
+        let (media_type, body) = match &self.says {
+            Says::Nothing => (None, String::new()),
+            Says::Text(phrase) => (Some("text/plain; charset=utf-8"), say(phrase)?),
+            Says::Json(fields) => {
+                let field = |(name, value): &(Box<str>, Value)| {
+                    let value = match value {
+                        Value::Text(phrase) => say(phrase)?.into(),
+                        Value::Integer(number) => (*number).into(),
+                        Value::Bool(is) => (*is).into(),
+                    };
+                    Some((name.to_string(), value))
+                };
+                let fields: serde_json::Map<_, _> =
+                    fields.iter().map(field).collect::<Option<_>>()?;
+                (Some("application/json"), serde_json::Value::from(fields).to_string())
+            }
+        };
+        let headers = self.headers.iter().map(|(name, phrase)| Some((name.clone(), say(phrase)?)));
+        let value = |place: &Place| question.value(place).filter(|value| is_sayable(value));
+        Some(Challenge {
+            status: self.status,
+            media_type,
+            body,
+            headers: headers.collect::<Option<_>>()?,
+            secret: match &self.secret {
+                Some(place) => Some(Secret::new(value(place)?)),
+                None => None,
+            },
+            visit: match &self.visit {
+                Some(place) => Some(value(place)?),
+                None => None,
+            },
+        })
+    }
+}
+
+impl Question<'_> {
+    /// The value at a place, if it is there once.
+    fn value(&self, place: &Place) -> Option<String> {
+        match place {
+            Place::Query(name) => {
+                let mut values = query_values(self.head.target, name);
+                match (values.next(), values.next()) {
+                    (Some(value), None) => value,
+                    (None, _) | (Some(_), Some(_)) => None,
+                }
+            }
+            Place::Header(name) => self.head.text(name).map(str::to_owned),
+            Place::Field(pointer) => {
+                let body = self.body?;
+                if form::is_form(self.head) {
+                    return form::field(body, pointer.only_key()?);
+                }
+                let rules = json::Rules {
+                    depth_max: limits::JSON_DEPTH_MAX,
+                    top_level: TopLevel::ObjectOrArray,
+                };
+                let found = json::scan(body, &Pointers::new([pointer.clone()]), rules).ok()?;
+                match found.get(0) {
+                    Some(Scalar::Text(text) | Scalar::Integer(text)) => Some(text.clone()),
+                    Some(Scalar::Bool(is)) => Some(is.to_string()),
+                    Some(Scalar::Number(_) | Scalar::Null | Scalar::Container) | None => None,
+                }
+            }
+        }
+    }
+}
+
+impl Is {
+    fn holds(&self, value: Option<&str>, verify_token: Option<&Secret>) -> bool {
+        match self {
+            Self::There => value.is_some_and(|value| !value.is_empty()),
+            Self::Absent => value.is_none(),
+            Self::Text(text) => value == Some(&**text),
+            Self::VerifyToken => {
+                let token = verify_token.map(|token| token.expose().as_bytes());
+                match (value, token) {
+                    (Some(value), Some(token)) => {
+                        use subtle::ConstantTimeEq as _;
+                        value.as_bytes().ct_eq(token).into()
+                    }
+                    (None, _) | (_, None) => false,
+                }
+            }
+        }
+    }
+}
+
+/// What a source says on a stranger's behalf: short, visible, and no line break that could begin a header.
+fn is_sayable(text: &str) -> bool {
+    text.len() <= limits::CHALLENGE_BYTES_MAX && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+}
+
+impl Phrase {
+    fn say(&self, question: Question<'_>, hmac: Hmac<'_>) -> Option<String> {
+        use base64::Engine as _;
+        let value = |place: &Place| question.value(place).filter(|value| is_sayable(value));
+        let mut said = String::new();
+        for word in &self.0 {
+            match word {
+                Word::Literal(text) => said.push_str(text),
+                Word::Value(place) => said.push_str(&value(place)?),
+                Word::HmacHex(place) => {
+                    said.push_str(&hex::encode(hmac(value(place)?.as_bytes())?));
+                }
+                Word::HmacBase64(place) => {
+                    let mac = hmac(value(place)?.as_bytes())?;
+                    said.push_str(&base64::engine::general_purpose::STANDARD.encode(mac));
+                }
+            }
+        }
+        Some(said)
+    }
+}
+
+impl FromStr for Place {
+    type Err = BadPhrase;
+
+    fn from_str(text: &str) -> Result<Self, BadPhrase> {
+        let bad = || BadPhrase(text.to_owned());
+        match text.split_once(':') {
+            Some(("query", name)) if !name.is_empty() => Ok(Self::Query(name.into())),
+            Some(("header", name)) => name.parse().map(Self::Header).map_err(|_| bad()),
+            Some(("field", pointer)) if !pointer.is_empty() => {
+                pointer.parse().map(Self::Field).map_err(|_| bad())
+            }
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Field(pointer) => write!(f, "field:{pointer}"),
+        }
+    }
+}
+
+impl FromStr for Is {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "*" => Self::There,
+            "" => Self::Absent,
+            "{verify_token}" => Self::VerifyToken,
+            text => Self::Text(text.into()),
+        })
+    }
+}
+
+impl FromStr for Phrase {
+    type Err = BadPhrase;
+
+    fn from_str(text: &str) -> Result<Self, BadPhrase> {
+        let mut words = Vec::new();
+        let mut rest = text;
+        while let Some((literal, after)) = rest.split_once('{') {
+            if !literal.is_empty() {
+                words.push(Word::Literal(literal.into()));
+            }
+            let (name, after) = after.split_once('}').ok_or_else(|| BadPhrase(text.to_owned()))?;
+            words.push(match name.split_once(':') {
+                Some(("hmac-sha256-hex", place)) => Word::HmacHex(place.parse()?),
+                Some(("hmac-sha256-base64", place)) => Word::HmacBase64(place.parse()?),
+                _ => Word::Value(name.parse()?),
+            });
+            rest = after;
+        }
+        if !rest.is_empty() {
+            words.push(Word::Literal(rest.into()));
+        }
+        Ok(Self(words))
+    }
+}
+
+/// Why a text is neither a place nor a phrase.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} names no place: use query:<name>, header:<name> or field:<JSON pointer>, in a phrase within braces"
+)]
+pub struct BadPhrase(String);

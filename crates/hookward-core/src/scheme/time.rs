@@ -1,0 +1,86 @@
+//! The signed time, and the window in which it counts.
+
+use std::{borrow::Cow, time::Duration};
+
+use super::location::Names;
+use crate::{Refusal, Timestamp, json::Pointer};
+
+/// A signed time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedTime {
+    /// Where it is.
+    pub place: TimePlace,
+    /// What it counts.
+    pub unit: TimeUnit,
+    /// How old it may be.
+    pub past: Duration,
+    /// How far ahead it may be: clocks differ.
+    pub future: Duration,
+}
+
+/// Where a signed time is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimePlace {
+    /// In a header of its own.
+    Header(Names),
+    /// In the signature header's list, under this label.
+    Element(Cow<'static, str>),
+    /// In the signature header's list of values without labels, in front of the signatures.
+    First,
+    /// In a field of the body.
+    Field(Pointer),
+    /// Where the code of the scheme knows.
+    Code,
+}
+
+/// What a signed time counts since 1970, or how it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// A date and time as RFC 3339 writes it, such as `2026-11-24T08:15:30Z`.
+    Rfc3339,
+}
+
+impl TimeUnit {
+    /// Numbers are digits only, as all senders write them: no sign, space, fraction, exponent or other script.
+    pub(super) fn read(self, text: &[u8]) -> Option<Timestamp> {
+        if self == Self::Rfc3339 {
+            let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= 40)?;
+            return Timestamp::parse_rfc3339(text);
+        }
+        if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number = text.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
+        Some(match self {
+            Self::Milliseconds => Timestamp::from_millis(number),
+            Self::Seconds | Self::Rfc3339 => Timestamp::from_secs(number),
+        })
+    }
+
+    pub(super) fn write(self, at: Timestamp) -> String {
+        match self {
+            Self::Seconds => at.as_secs().to_string(),
+            Self::Milliseconds => at.as_millis().to_string(),
+            Self::Rfc3339 => at.to_string(),
+        }
+    }
+}
+
+impl SignedTime {
+    /// Both directions: a time far ahead would stay fresh for as long. Compared in whole seconds, edges included.
+    pub(super) fn check(&self, signed: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+        let (signed, now) = (signed.as_secs(), now.as_secs());
+        let (age_secs, ahead_secs) = (now.saturating_sub(signed), signed.saturating_sub(now));
+        if age_secs > self.past.as_secs() {
+            return Err(Refusal::Stale { age_secs, max_secs: self.past.as_secs() });
+        }
+        if ahead_secs > self.future.as_secs() {
+            return Err(Refusal::FromTheFuture { ahead_secs, max_secs: self.future.as_secs() });
+        }
+        Ok(())
+    }
+}
