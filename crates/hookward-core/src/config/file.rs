@@ -563,7 +563,6 @@ pub(super) const RENAMED: &[(&str, &str, &str)] = &[
     ("sources.*", "allow_sha1", "it belongs into [sources.<name>.signature]"),
     ("sources.*", "endpoint", "it is called `path`"),
     ("sources.*", "route", "it is called `path`"),
-    ("sources.*", "url", "a source has a `path`; where its events go is a [destinations.<name>]"),
     (
         "sources.*",
         "scheme",

@@ -27,7 +27,7 @@ use crate::{
 
 mod source;
 
-pub(super) use source::signature::scheme as signature;
+pub(super) use source::described_signature as signature;
 
 /// Nothing can be made of it, which is reported.
 #[derive(Debug)]

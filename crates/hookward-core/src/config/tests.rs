@@ -14,6 +14,9 @@ use crate::{
 
 const FULL: &str = include_str!("../../tests/fixtures/config/full.toml");
 
+/// Senders in every way in which they can be described.
+const SENDERS: &str = include_str!("../../tests/fixtures/config/senders.toml");
+
 /// The store that [`FULL`] does not have.
 const DYNAMODB: &str = include_str!("../../tests/fixtures/config/dynamodb.toml");
 
@@ -137,7 +140,7 @@ zzz = 1
 13:1: sources.stripe: unknown key "secrt", did you mean "secret"?
 14:12: sources.stripe.body_max: "1MB" is not a size; write a whole number and one of B, KiB, MiB, GiB, such as "256KiB"
 15:15: sources.stripe.destination: there is no destination "rset", did you mean "rest"?
-16:1: sources.stripe: unknown key "zzz"; known here: provider, signature, path, secret, secrets, destination, tolerance, id, type, types, unknown_types, malformed, schema, schemas, additional, expect, origin, body_max, body_timeout, budget, burst, write_budget, over_budget, answer, tell_duplicates, keep_headers, keep, remember
+16:1: sources.stripe: unknown key "zzz"; known here: provider, signature, options, url, verify_token, handshakes, path, secret, secrets, destination, tolerance, id, type, types, unknown_types, malformed, schema, schemas, additional, expect, origin, body_max, body_timeout, budget, burst, write_budget, over_budget, answer, tell_duplicates, keep_headers, keep, remember
 "#,
     );
 }
@@ -591,7 +594,7 @@ fn a_described_signature_covers_what_it_must() {
     check_signature("content = '{body'", "2:11: sources.a.signature.content: a { has no }");
     check_signature(
         "content = '{boddy}'",
-        "2:11: sources.a.signature.content: {boddy} is unknown: use {id}, {timestamp} or {body}",
+        "2:11: sources.a.signature.content: {boddy} is unknown: use {id}, {timestamp}, {body}, {method}, {url}, {secret}, {header:<name>} or {field:<JSON pointer>}",
     );
     check_signature(
         "content = '{timestamp}.{body}'",
@@ -627,11 +630,11 @@ fn a_described_signature_covers_what_it_must() {
     );
     check_signature(
         "content = '{timestamp}.{body}'\ntimestamp = { label = 't', header = 'X-T' }",
-        "3:13: sources.a.signature.timestamp: the signed time is in one place; name its `header`, or its `label` in the list",
+        "3:13: sources.a.signature.timestamp: the signed time is in one place; name its `header`, its `label` in the list, or its `field` in the body",
     );
     check_signature(
         "content = '{timestamp}.{body}'\ntimestamp = {}",
-        "3:13: sources.a.signature.timestamp: the signed time is in one place; name its `header`, or its `label` in the list",
+        "3:13: sources.a.signature.timestamp: the signed time is in one place; name its `header`, its `label` in the list, or its `field` in the body",
     );
     check_signature(
         "content = '{timestamp}.{body}'\ntimestamp = { header = 'X-Signature' }",
@@ -648,24 +651,23 @@ fn a_described_signature_covers_what_it_must() {
     );
     check_signature(
         "list = {}\nprefix = 'a'",
-        r#"2:8: sources.a.signature.list: "label" is missing; it is text
-3:10: sources.a.signature.prefix: a list of signatures has labels and no prefix; remove `prefix` or `list`"#,
+        r#"3:10: sources.a.signature.prefix: a list of signatures has labels and no prefix; remove `prefix` or `list`"#,
     );
     check_signature(
         "algorithm = 'hmac-sha1'",
-        "2:13: sources.a.signature.algorithm: SHA-1 is taken only where it is asked for by name; use hmac-sha256 if the sender has it, or add allow_sha1 = true",
+        "2:13: sources.a.signature.algorithm: SHA-1 is taken only where it is asked for by name; use an algorithm with SHA-256 if the sender has it, or add allow_sha1 = true",
     );
     check_signature(
         "algorithm = 'hmac-sha1'\nallow_sha1 = true",
-        "2:13: warning: sources.a.signature.algorithm: SHA-1 is broken as a hash; as an HMAC it holds, and nobody should begin with it; use hmac-sha256 as soon as the sender has it",
+        "2:13: warning: sources.a.signature.algorithm: SHA-1 is broken as a hash; as an HMAC it holds, and nobody should begin with it; use an algorithm with SHA-256 as soon as the sender has it",
     );
     check_signature(
         "algorithm = 'md5'",
-        r#"2:13: sources.a.signature.algorithm: unknown value "md5"; use "hmac-sha256", "hmac-sha512", "hmac-sha1" or "ed25519""#,
+        r#"2:13: sources.a.signature.algorithm: unknown value "md5"; use "hmac-sha256", "hmac-sha512", "hmac-sha1", "sha256", "sha1", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "rsa-sha1" or "token""#,
     );
     check_signature(
         "algorithm = 'ed25519'",
-        r#"2:13: sources.a.signature.algorithm: an Ed25519 public key is not text; add key = "hex" or key = "base64", as the sender shows it"#,
+        r#"2:13: sources.a.signature.algorithm: an Ed25519 public key is not text; add key = "hex", key = "base64" or key = "pem", as the sender shows it"#,
     );
 }
 
@@ -1183,6 +1185,8 @@ fn every_key_is_tried_documented_and_in_the_schema() {
     let mut written = Vec::new();
     tables(&full, &[], &mut written);
     tables(&dynamodb, &[], &mut written);
+    let senders = DeValue::Table(DeTable::parse(SENDERS).unwrap().into_inner());
+    tables(&senders, &[], &mut written);
     let (reference, schema) = (reference_markdown(), json_schema().to_string());
     for section in File::sections() {
         for key in &section.keys {
@@ -1190,7 +1194,7 @@ fn every_key_is_tried_documented_and_in_the_schema() {
             let is_tried = written
                 .iter()
                 .any(|(path, table)| is_below(&section.path, path) && table.contains_key(key.name));
-            assert!(is_tried, "{name} is not in full.toml or dynamodb.toml");
+            assert!(is_tried, "{name} is not in full.toml, dynamodb.toml or senders.toml");
             assert!(!key.doc.is_empty() && key.doc.ends_with('.'), "{name}: {}", key.doc);
             let is_documented =
                 section.path.is_empty() || reference.contains(&format!("| `{}` |", key.name));
@@ -1199,6 +1203,31 @@ fn every_key_is_tried_documented_and_in_the_schema() {
             assert!(schema.contains(&described), "{name} is not in the schema");
         }
     }
+}
+
+#[test]
+fn senders_are_described_as_they_sign_and_ask() {
+    let (config, warnings) = parse(SENDERS).unwrap_or_else(|wrong| panic!("{}", lines(&wrong)));
+    let warned: Vec<_> = warnings.iter().map(|it| &*it.path).collect();
+    assert_eq!(
+        warned,
+        ["sources.body.signature.allow_unsigned_body", "sources.query.signature.algorithm"],
+        "{}",
+        lines(&warnings)
+    );
+    let [headers, body, query, plain, labelled] = &config.sources[..] else { panic!("five") };
+    let covers = |source: &SourceConfig| source.rules.scheme.covers().to_string();
+    assert_eq!(covers(headers), "id, time, method, URL, body");
+    assert_eq!(covers(body), "time");
+    assert_eq!(covers(query), "nothing");
+    assert_eq!(covers(plain), "time, body");
+    assert_eq!(covers(labelled), "body");
+    let time = headers.rules.scheme.time.as_ref().unwrap();
+    assert_eq!((time.past.as_secs(), time.future.as_secs()), (600, 60));
+    assert_eq!(headers.rules.handshakes.len(), 3);
+    assert!(headers.verify_token.is_some() && headers.rules.learns_secret());
+    assert_eq!(plain.rules.scheme.format, Format::Plain { separator: ';' });
+    assert_eq!(labelled.rules.scheme.versions[1].algorithm, Algorithm::Ed25519);
 }
 
 #[test]

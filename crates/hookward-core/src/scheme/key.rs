@@ -191,7 +191,7 @@ impl Key {
         if text.is_empty() {
             return Err(WeakSecret::Empty);
         }
-        let der = match pem(text) {
+        let bytes = match pem(text) {
             Some((label, der)) if label == "PRIVATE KEY" => return Self::pair(algorithm, &der),
             Some((_, der)) => der,
             None => {
@@ -203,13 +203,13 @@ impl Key {
                 decoded(bytes, "a public key: PEM, or as the sender shows it")?
             }
         };
-        let key = spki::bits(&der).unwrap_or(&der);
+        let key = der::key_of_spki(&bytes).unwrap_or(&bytes);
         let kind = match algorithm {
             Algorithm::Ed25519 if key.len() == 32 => Kind::Ed25519(key.to_vec()),
             Algorithm::EcdsaP256Sha256 if key.len() == 65 && key.first() == Some(&4) => {
                 Kind::P256(key.to_vec())
             }
-            Algorithm::RsaSha256 | Algorithm::RsaSha1 if spki::is_rsa(key) => {
+            Algorithm::RsaSha256 | Algorithm::RsaSha1 if der::is_rsa(key) => {
                 Kind::Rsa(key.to_vec())
             }
             Algorithm::Ed25519 => {
@@ -418,24 +418,18 @@ pub(super) fn pem(text: &str) -> Option<(String, Vec<u8>)> {
 }
 
 /// The DER forms of public keys, as far as they are needed: `ring` takes their insides.
-pub(super) mod spki {
-    use std::borrow::Cow;
-
-    use x509_parser::{prelude::FromDer as _, x509::SubjectPublicKeyInfo};
+pub(super) mod der {
+    use ::spki::{SubjectPublicKeyInfoRef, der::Decode as _};
+    use pkcs1::RsaPublicKeyRef;
 
     /// The key within a `SubjectPublicKeyInfo`.
-    pub(crate) fn bits(der: &[u8]) -> Option<&[u8]> {
-        match SubjectPublicKeyInfo::from_der(der) {
-            Ok((b"", info)) => match info.subject_public_key.data {
-                Cow::Borrowed(key) => Some(key),
-                Cow::Owned(_) => None,
-            },
-            Ok(_) | Err(_) => None,
-        }
+    pub(crate) fn key_of_spki(der: &[u8]) -> Option<&[u8]> {
+        let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+        info.subject_public_key.as_bytes()
     }
 
     /// Whether this is an RSA key as PKCS #1 writes it: a sequence of two integers.
     pub(crate) fn is_rsa(der: &[u8]) -> bool {
-        matches!(x509_parser::public_key::RSAPublicKey::from_der(der), Ok((b"", _)))
+        RsaPublicKeyRef::from_der(der).is_ok()
     }
 }

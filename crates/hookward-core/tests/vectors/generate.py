@@ -490,7 +490,11 @@ def standard_vectors(provider, prefix):
     vectors.admitted("an empty object", lines(v1("{}")), "{}", "msg_1", None)
     others = "svix" if prefix == "webhook" else "webhook"
     renamed = [(name.replace(prefix, others), value) for name, value in lines(right)]
-    vectors.refused("the other header names", renamed, body, "missing_signature")
+    if prefix == "svix":
+        vectors.admitted("the other header names", renamed, body, "msg_1", "invoice.paid")
+        vectors.refused("both header names", [*lines(right), *renamed[:3]], body, "ambiguous_signature")
+    else:
+        vectors.refused("the other header names", renamed, body, "missing_signature")
 
     # v1a: Ed25519. A key of one kind verifies no signature of the other.
     seed = hashlib.sha256(b"hookward vectors").digest()

@@ -32,7 +32,9 @@ use crate::{
     source::{DestinationName, EventTypeRule, Schemas, SourceRules, UnknownTypes},
 };
 
-pub(in crate::config) mod signature;
+mod signature;
+
+pub(in crate::config) use signature::scheme as described_signature;
 
 /// What resolving the sources needs.
 pub(super) struct Sources<'a, 't> {
