@@ -551,9 +551,7 @@ impl Kind for ProviderName {
     }
 
     fn words(&self) -> String {
-        let names: Vec<_> =
-            PROVIDERS.iter().map(|provider| format!("{:?}", provider.name)).collect();
-        alternatives(&names)
+        "the name of a provider (`hookward providers list`)".to_owned()
     }
 
     fn schema(&self) -> Json {

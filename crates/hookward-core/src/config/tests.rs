@@ -327,8 +327,8 @@ fn a_source_says_how_its_sender_signs() {
         r#"1:10: sources.a: nothing says how it signs; add provider = "…" (`hookward providers list`), or describe it in [sources.a.signature]"#,
     );
     check_source(
-        "secret = 'env:A'\nprovider = 'paypal'",
-        r#"3:12: sources.a.provider: unknown provider "paypal"; use "hmac", "standard-webhooks", "svix", "stripe", "github", "shopify" or "slack", or describe its signature in [sources.a.signature]"#,
+        "secret = 'env:A'\nprovider = 'acme-shop'",
+        r#"3:12: sources.a.provider: unknown provider "acme-shop"; use the name of a provider (`hookward providers list`), or describe its signature in [sources.a.signature]"#,
     );
     check_source(
         "provider = 'stripe'\nsecret = 'env:A'\nsignature = { header = 'X-A' }",
