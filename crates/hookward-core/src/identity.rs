@@ -7,7 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ContentDigest, EventKey, SourceName,
+    ContentDigest, EventKey, SourceName, Timestamp,
     json::{Pointer, Scalar},
 };
 
@@ -20,6 +20,9 @@ pub enum IdentityRule {
     SignedHeader,
     /// The body itself: the same bytes are the same event.
     Content,
+    /// Nothing: each request is an event of its own. For senders that say no more than that something changed, often in the
+    /// same words; a captured request can be replayed.
+    Each,
 }
 
 /// An identity, typed: the number 1 and the text "1" are two.
@@ -28,6 +31,7 @@ pub(crate) enum Identity<'a> {
     Text(&'a str),
     Integer(&'a str),
     Content(ContentDigest),
+    Each(ContentDigest, Timestamp),
 }
 
 impl<'a> Identity<'a> {
@@ -48,10 +52,15 @@ impl<'a> Identity<'a> {
     /// The key: a digest over lengths and bytes, so that no two of (source, kind, id) run into each other, and ids of any
     /// length and content make keys of one length.
     pub(crate) fn key(self, source: &SourceName) -> EventKey {
+        let moment;
         let (kind, id) = match &self {
             Self::Text(text) => (b's', text.as_bytes()),
             Self::Integer(digits) => (b'n', digits.as_bytes()),
             Self::Content(digest) => (b'c', digest.as_bytes().as_slice()),
+            Self::Each(digest, at) => {
+                moment = [digest.as_bytes().as_slice(), &at.as_micros().to_le_bytes()].concat();
+                (b'e', &*moment)
+            }
         };
         let source = source.as_str().as_bytes();
         let digest = Sha256::new()
@@ -103,6 +112,8 @@ mod tests {
             Identity::Text("1").key(&a),
             Identity::Integer("1").key(&a),
             Identity::Content(content).key(&a),
+            Identity::Each(content, Timestamp::from_micros(1)).key(&a),
+            Identity::Each(content, Timestamp::from_micros(2)).key(&a),
             Identity::Text("1").key(&ab),
             Identity::Text("b1").key(&a),
             Identity::Text("1 ").key(&a),

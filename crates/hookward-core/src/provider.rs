@@ -167,7 +167,7 @@ mod tests {
                     "{}: {pointer} is not signed",
                     provider.name
                 ),
-                IdentityRule::Content => {}
+                IdentityRule::Content | IdentityRule::Each => {}
             }
         }
     }

@@ -196,7 +196,7 @@ impl WantedPointers {
         };
         let id = match &rules.identity {
             IdentityRule::Body(pointer) => Some(want(pointer)),
-            IdentityRule::SignedHeader | IdentityRule::Content => None,
+            IdentityRule::SignedHeader | IdentityRule::Content | IdentityRule::Each => None,
         };
         let event_type = match &rules.event_type {
             EventTypeRule::Body(pointer) => Some(want(pointer)),
@@ -450,23 +450,34 @@ impl Verified<'_> {
             EventTypeRule::Header(header) => self.request.head.text(header).map(label),
             EventTypeRule::Body(_) | EventTypeRule::None => None,
         };
+        let content_identity = match rules.identity {
+            IdentityRule::Each => Identity::Each(content, self.now),
+            IdentityRule::Body(_) | IdentityRule::SignedHeader | IdentityRule::Content => {
+                Identity::Content(content)
+            }
+        };
         let by_content = |event_type, quarantine| Reading {
-            key: Identity::Content(content).key(name),
+            key: content_identity.key(name),
             id: None,
             event_type,
             quarantine,
         };
         let signed_id = match rules.identity {
             IdentityRule::SignedHeader => Some(self.screened.presented.id()),
-            IdentityRule::Body(_) | IdentityRule::Content => None,
+            IdentityRule::Body(_) | IdentityRule::Content | IdentityRule::Each => None,
         };
         if self.screened.format == BodyFormat::Form {
             let event_type = header_type.or_else(|| self.form_type());
             let quarantine = self.form_quarantine(event_type.as_deref());
             let mut reading = by_content(event_type, quarantine);
-            if let Some(id) = signed_id {
+            let field = match &rules.identity {
+                IdentityRule::Body(pointer) => self.form_field(pointer).filter(|id| !id.is_empty()),
+                IdentityRule::SignedHeader | IdentityRule::Content | IdentityRule::Each => None,
+            };
+            if let Some(id) = signed_id.or(field.as_deref()) {
                 reading.key = Identity::Text(id).key(name);
-                reading.id = Some(label(id));
+                // A whole document in a field is an identity, and nothing to search by.
+                reading.id = (id.len() <= limits::LABEL_BYTES_MAX).then(|| label(id));
             }
             return Ok(reading);
         }
@@ -487,7 +498,7 @@ impl Verified<'_> {
 
         let event_type = header_type.or_else(|| pointers.event_type.and_then(text_at).map(label));
         let identity = match (&rules.identity, signed_id) {
-            (IdentityRule::Content, _) => Some(Identity::Content(content)),
+            (IdentityRule::Content | IdentityRule::Each, _) => Some(content_identity),
             (_, Some(id)) => Some(Identity::Text(id)),
             (_, None) => {
                 pointers.id.and_then(|index| found.get(index)).and_then(Identity::from_scalar)
@@ -509,7 +520,7 @@ impl Verified<'_> {
         };
         let id = match identity {
             Identity::Text(id) | Identity::Integer(id) => Some(label(id)),
-            Identity::Content(_) => None,
+            Identity::Content(_) | Identity::Each(..) => None,
         };
         Ok(Reading { key: identity.key(name), id, event_type, quarantine })
     }
@@ -701,6 +712,9 @@ impl SourceRules {
 
     /// What stands between a replay and a second delivery, in a sentence, where something is left open.
     pub fn replay_window(&self) -> Option<Cow<'static, str>> {
+        if self.identity == IdentityRule::Each {
+            return None;
+        }
         match (self.key_retention, &self.scheme.time) {
             (None, _) => None,
             (Some(_), None) => Some(

@@ -182,7 +182,7 @@ section! {
         optional destination: NAME => String = "events are kept and delivered nowhere";
         /// How old a signed time may be, and how far ahead. For schemes that sign a time.
         optional tolerance: Length(Duration::from_secs(1)..=limits::TOLERANCE_MAX) => Duration = "`5m`, or what the provider is known to need";
-        /// Where the identity of an event is: at a JSON pointer in its body, in the whole body (`content`), or in the header that the signature covers as an id (`header`). The same identity is the same event.
+        /// Where the identity of an event is: at a JSON pointer in its body, in the whole body (`content`), or in the header that the signature covers as an id (`header`). The same identity is the same event. `each` is for a sender that says no more than that something changed: every request is an event, also one that is repeated or replayed.
         optional id: ID => Id = "what the provider is known to have; otherwise `header` where an id is signed and `/id` where none is";
         /// Where the type of an event is: at a JSON pointer in its body, in a header (`header:X-Event`), or nowhere (`none`).
         optional r#type: TYPE => Type = "what the provider is known to have, otherwise `/type`";

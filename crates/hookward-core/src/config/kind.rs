@@ -461,16 +461,19 @@ pub(super) enum Id {
     Content,
     /// In the signed header.
     Header,
+    /// Nowhere.
+    Each,
 }
 
 /// Where the identity of an event is.
 pub(super) const ID: Text<Id> = Text {
-    words: "a JSON pointer, \"content\" or \"header\"",
-    pattern: "^(content|header|/.+)$",
+    words: "a JSON pointer, \"content\", \"header\" or \"each\"",
+    pattern: "^(content|header|each|/.+)$",
     parse: |text| {
         match text {
         "content" => Ok(Id::Content),
         "header" => Ok(Id::Header),
+        "each" => Ok(Id::Each),
         text if text.starts_with("header:") => Err((
             "an id is taken from a header only when the signature covers it".to_owned(),
             Some(

@@ -81,6 +81,7 @@ fn provider(name: String, row: KnownSender, context: &mut Context<'_>) -> Option
             Id::Body(pointer) => IdentityRule::Body(pointer),
             Id::Content => IdentityRule::Content,
             Id::Header => IdentityRule::SignedHeader,
+            Id::Each => IdentityRule::Each,
         },
         event_type: match row.r#type.value {
             Type::Body(pointer) => EventTypeRule::Body(pointer),

@@ -182,12 +182,14 @@ impl Sources<'_, '_> {
             set_tolerance(&mut scheme, &tolerance, context);
         }
         let identity = written.id.ok().and_then(|id| identity(id, &scheme, context));
+        let identity = identity.unwrap_or(base.identity);
         let event_type =
             written.r#type.ok().map(|place| event_type(place, &scheme, needs_type, context));
         let signed_time = scheme.time.as_ref().map(|time| time.past.saturating_add(time.future));
         let keep = written.keep;
         let key_retention = match written.remember.get() {
             Some(remember) => remember.value,
+            None if identity == IdentityRule::Each => Some(keep.value),
             None => signed_time.map(|tolerance| keep.value.saturating_add(tolerance)),
         };
         if let Some(remember) = key_retention
@@ -200,7 +202,7 @@ impl Sources<'_, '_> {
             );
         }
         let rules = SourceRules {
-            identity: identity.unwrap_or(base.identity),
+            identity,
             event_type: event_type.unwrap_or(base.event_type),
             types: types.0,
             unknown_types: types.1,
@@ -559,6 +561,14 @@ fn identity(id: At<Id>, scheme: &SchemeRules, context: &mut Context<'_>) -> Opti
             None
         }
         Id::Content => Some(IdentityRule::Content),
+        Id::Each => {
+            context.warning(
+                &id.spot,
+                "nothing tells a repeated or replayed request from a new event",
+                "use it only where an event says no more than what to look up",
+            );
+            Some(IdentityRule::Each)
+        }
         Id::Header if scheme.covers().id => Some(IdentityRule::SignedHeader),
         Id::Header => {
             let message = format!(
