@@ -10,6 +10,10 @@ use crate::{
     source::EventTypeRule,
 };
 
+mod description;
+
+pub use description::reference_markdown;
+
 /// What is known of a sender.
 #[derive(Clone, Debug)]
 pub struct Provider {

@@ -1,11 +1,7 @@
 //! `hookward providers`: the senders that are known by name.
 
 use clap::{Args, Subcommand};
-use hookward_core::{
-    identity::IdentityRule,
-    provider::{PROVIDERS, Provider},
-    source::EventTypeRule,
-};
+use hookward_core::provider::{PROVIDERS, Provider};
 
 use crate::{failure::Failure, table};
 
@@ -50,7 +46,7 @@ impl Providers {
                 ]);
                 for provider in PROVIDERS.iter() {
                     let covers = provider.scheme.covers().to_string();
-                    table.add_row([provider.name, &covers, &identity(provider), provider.retries]);
+                    table.add_row([provider.name, &covers, &provider.identity(), provider.retries]);
                 }
                 println!("{table}");
             }
@@ -75,56 +71,19 @@ pub(crate) fn named(name: &str) -> Result<&'static Provider, Failure> {
     })
 }
 
-fn identity(provider: &Provider) -> String {
-    match &provider.identity {
-        IdentityRule::Body(pointer) => format!("body {pointer}"),
-        IdentityRule::SignedHeader => provider
-            .scheme
-            .id
-            .as_ref()
-            .map_or_else(String::new, |names| format!("header {} (signed)", names.first())),
-        IdentityRule::Content => "content of the body".to_owned(),
-    }
-}
-
-fn event_type(provider: &Provider) -> String {
-    match &provider.event_type {
-        EventTypeRule::Body(pointer) => format!("body {pointer}"),
-        EventTypeRule::Header(name) => format!("header {name} (not signed)"),
-        EventTypeRule::None => "-".to_owned(),
-    }
-}
-
-fn tolerance(provider: &Provider) -> String {
-    provider.scheme.time.as_ref().map_or_else(
-        || "no time is signed".to_owned(),
-        |time| format!("{} s old, {} s ahead", time.past.as_secs(), time.future.as_secs()),
-    )
-}
-
 fn described(provider: &Provider) -> String {
-    let rules = &provider.scheme;
-    let answer = provider
-        .answer_secs
-        .map_or_else(|| "not published".to_owned(), |secs| format!("within {secs} s"));
+    let facts = provider.facts();
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines: Vec<_> = facts
+        .iter()
+        .map(|(name, value)| format!("  {name:width$}  {}", value.escape_debug()))
+        .collect();
     format!(
-        "{title}\n\n  signature   {place}, over {content}\n  covers      {covers}\n  time        {time}\n  \
-         identity    {identity}\n  event type  {event_type}\n  answer      {answer}\n  tries again {retries}\n  \
-         secret      {secret}\n  documented  {docs}\n\n{note}\n\n[sources.{name}]\nprovider = \"{name}\"\n\
-         path = \"/hooks/{name}\"\nsecrets = [\"env:{variable}_SECRET\"]\ndestination = \"app\"",
-        title = provider.title,
-        place = rules.signature,
-        content = rules.content,
-        covers = rules.covers(),
-        time = tolerance(provider),
-        identity = identity(provider),
-        event_type = event_type(provider),
-        retries = provider.retries,
-        secret = provider.secret,
-        docs = provider.docs,
-        note = provider.note,
-        name = provider.name,
-        variable = provider.name.to_ascii_uppercase().replace('-', "_"),
+        "{}\n\n{}\n\n{}\n\n{}",
+        provider.title,
+        lines.join("\n"),
+        provider.note,
+        provider.configuration().trim_end()
     )
 }
 
@@ -134,13 +93,17 @@ fn as_json(provider: &Provider) -> serde_json::Value {
     serde_json::json!({
         "name": provider.name,
         "title": provider.title,
-        "signature": rules.signature.to_string(),
+        "signature": provider.signature(),
         "signed_content": rules.content.to_string(),
         "covers": { "id": covers.id, "time": covers.time, "body": covers.body, "url": covers.url, "method": covers.method },
-        "tolerance_s": rules.time.as_ref().map(|time| time.past.as_secs()),
-        "identity": identity(provider),
-        "event_type": event_type(provider),
-        "answer_s": provider.answer_secs,
+        "tolerance_s": rules.time.as_ref().map(|time| [time.past.as_secs(), time.future.as_secs()]),
+        "identity": provider.identity(),
+        "event_type": provider.event_type(),
+        "answer": { "accepted": provider.accepted_status, "refused": provider.refused_status, "within_s": provider.answer_secs },
+        "origin": provider.origin,
+        "origin_source": provider.origin_source,
+        "evidence": provider.evidence.to_string(),
+        "configuration": provider.configuration(),
         "retries": provider.retries,
         "secret": provider.secret,
         "docs": provider.docs,

@@ -1335,6 +1335,7 @@ fn the_written_documentation_is_up_to_date() {
         assert!(written == expected, "docs/{file} is out of date: {advice}");
     };
     check("configuration.md", &reference_markdown());
+    check("providers.md", &crate::provider::reference_markdown());
     check("config.schema.json", &format!("{:#}\n", json_schema()));
 }
 

@@ -17,6 +17,12 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {}
 
+impl fmt::Display for Code {
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
 /// Something that a scheme has to be told, by its name in `options`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {

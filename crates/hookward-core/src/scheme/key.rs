@@ -46,6 +46,23 @@ pub enum Algorithm {
     Token,
 }
 
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HmacSha256 => "HMAC-SHA-256",
+            Self::HmacSha512 => "HMAC-SHA-512",
+            Self::HmacSha1 => "HMAC-SHA-1",
+            Self::Sha256 => "SHA-256",
+            Self::Sha1 => "SHA-1",
+            Self::Ed25519 => "Ed25519",
+            Self::EcdsaP256Sha256 => "ECDSA (P-256, SHA-256)",
+            Self::RsaSha256 => "RSA (SHA-256)",
+            Self::RsaSha1 => "RSA (SHA-1)",
+            Self::Token => "token",
+        })
+    }
+}
+
 /// The longest signature of any algorithm, in bytes: RSA with 8192 bits; tokens are shorter.
 pub(super) const SIGNATURE_BYTES_MAX: usize = 1024;
 

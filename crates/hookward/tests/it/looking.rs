@@ -19,7 +19,7 @@ fn the_known_providers_are_listed_and_shown() {
         assert!(shown.contains(provider.title) && shown.contains("covers"), "{shown}");
         let json = place.run(&["providers", "show", provider.name, "--json"]).json();
         assert_eq!(json["name"], provider.name);
-        assert_eq!(json["covers"]["body"], true);
+        assert_eq!(json["covers"]["body"], provider.scheme.covers().body);
 
         // What is shown to be pasted is right as it is.
         let (_, source) = shown.split_once("\n[sources.").unwrap();
