@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use hookward_core::limits;
 
-use crate::table;
+use crate::{failure::Failure, output::say, table};
 
 mod estimate;
 mod price;
@@ -79,8 +79,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let traffic = Traffic {
             events_per_day: self.events_per_day,
             body_bytes: self.bytes,
@@ -105,9 +104,9 @@ impl Cost {
         };
         let estimate = Estimate::of(&traffic, &prices);
         if self.json {
-            println!("{:#}", self.as_json(&estimate, &prices));
+            say!("{:#}", self.as_json(&estimate, &prices))
         } else {
-            println!("{}", self.described(&estimate, &prices));
+            say!("{}", self.described(&estimate, &prices))
         }
     }
 
