@@ -254,9 +254,9 @@ impl<'a> World<'a> {
             return Err("there is no body".into());
         };
         gateway.takes(vec![first.clone()], 1).await?;
-        for (reason, refused) in refusals(bodies.kind, &few, scale.refused)? {
-            let count = refused.len();
-            let used = self::used(&gateway, || refuses(&gateway, refused.clone())).await?;
+        for Refused { reason, status, webhooks } in refusals(bodies.kind, &few, scale.refused)? {
+            let count = webhooks.len();
+            let used = self::used(&gateway, || refuses(&gateway, status, webhooks)).await?;
             let used = used.of_events();
             if used != [0.0, 0.0] {
                 wrong.push(format!("{}: {count} {reason} used {used:?}", bodies.name));
@@ -377,13 +377,13 @@ async fn used<W: Future<Output = Result<()>>>(
     Ok(gateway.settled().await?.since(&before))
 }
 
-/// Sends webhooks, none of which may be taken.
-async fn refuses(gateway: &Gateway, webhooks: Vec<Webhook>) -> Result<()> {
+/// Sends webhooks, each of which is to be refused with this status.
+async fn refuses(gateway: &Gateway, wanted: u16, webhooks: Vec<Webhook>) -> Result<()> {
     for webhook in webhooks {
         let path = webhook.path.clone();
         let status = gateway.send(webhook).await?;
-        if !(400..=503).contains(&status) {
-            return Err(format!("{path} was to refuse, and answered {status}").into());
+        if status != wanted {
+            return Err(format!("{path} was to answer {wanted}, and answered {status}").into());
         }
     }
     Ok(())
@@ -400,12 +400,17 @@ fn id(prefix: &str, number: usize) -> String {
     format!("msg_{prefix}{number:0>width$}", width = 27_usize.saturating_sub(prefix.len()))
 }
 
+/// Webhooks that are refused.
+#[derive(Debug)]
+struct Refused {
+    reason: &'static str,
+    /// With this answer.
+    status: u16,
+    webhooks: Vec<Webhook>,
+}
+
 /// Webhooks that are refused, by the reason.
-fn refusals(
-    kind: Kind,
-    bodies: &[Body],
-    count: usize,
-) -> Result<Vec<(&'static str, Vec<Webhook>)>> {
+fn refusals(kind: Kind, bodies: &[Body], count: usize) -> Result<Vec<Refused>> {
     let some = bodies.get(..count.min(bodies.len())).unwrap_or_default();
     let of = |fate| webhooks(kind, fate, "refused", some);
     let forged = of(Fate::Alone)?.into_iter().map(Webhook::forged).collect();
@@ -420,17 +425,22 @@ fn refusals(
     for webhook in &mut nowhere {
         webhook.path.push('x');
     }
+    // Verified, within what its source may send, and larger than an item can be: there is no bucket for it.
+    let huge = webhooks(kind, Fate::Alone, "huge", &bodies::TOO_LARGE.make(some.len())?)?;
+    let refused = |reason, status, webhooks| Refused { reason, status, webhooks };
     let mut refusals = vec![
-        ("forged", forged),
-        ("malformed", webhooks(kind, Fate::Strict, "refused", &broken)?),
-        ("too large", webhooks(kind, Fate::Small, "refused", &large)?),
-        ("over the budget", of(Fate::Tight)?),
-        ("to a path that is none", nowhere),
+        refused("forged", 403, forged),
+        refused("malformed", 400, webhooks(kind, Fate::Strict, "refused", &broken)?),
+        refused("too large", 413, webhooks(kind, Fate::Small, "refused", &large)?),
+        refused("too large for an item", 413, huge),
+        refused("over the budget", 503, of(Fate::Tight)?),
+        refused("to a path that is none", 404, nowhere),
     ];
     // GitHub signs no time.
     if kind != Kind::GitHub {
         let stale = |(number, body)| Webhook::stale(kind, Fate::Alone, &id("stale", number), body);
-        refusals.push(("stale", some.iter().enumerate().map(stale).collect::<Result<_>>()?));
+        let stale = some.iter().enumerate().map(stale).collect::<Result<_>>()?;
+        refusals.push(refused("stale", 403, stale));
     }
     Ok(refusals)
 }

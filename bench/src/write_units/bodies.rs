@@ -52,6 +52,9 @@ pub(super) const ALL: [Bodies; 8] = [
 /// The largest that the promise of 1.1 units is about, and that it is hardest for.
 pub(super) const PROMISED: Bodies = bodies("900 B, random", Kind::Random, 900);
 
+/// Within a megabyte, and more than an item takes once it is compressed.
+pub(super) const TOO_LARGE: Bodies = bodies("600 KB, random", Kind::Random, 600 * 1_024);
+
 impl Bodies {
     /// So many bodies, always the same; all that there are, where these are fewer.
     pub(super) fn make(&self, count: usize) -> Result<Vec<Body>> {

@@ -92,7 +92,10 @@ fn outcomes(page: &mut String, of_bodies: &OfBodies) -> Result<()> {
         ("malformed, kept as a dead letter", |it| it.malformed),
         ("duplicate, remembered", |it| it.remembered),
         ("duplicate, not remembered", |it| it.forgotten),
-        ("forged, stale, malformed, too large, over the budget", |it| it.refused),
+        (
+            "forged, stale, malformed, too large (for the source, or for an item), over the budget",
+            |it| it.refused,
+        ),
     ];
     for (name, of) in rows {
         row(page, name, of_bodies.columns(of).map(units))?;

@@ -153,6 +153,9 @@ pub const NODE_LEASE_DEFAULT: Duration = Duration::from_secs(30);
 /// minds; at 400 events a second, ten share one.
 pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(25);
 
+/// The longest that it can be told to wait: senders give an answer some seconds.
+pub const JOURNAL_DELAY_MAX: Duration = Duration::from_millis(500);
+
 /// The cap on a shared store's write units a second: what a new on-demand table takes at once.
 pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;
 

@@ -132,7 +132,7 @@ struct StateLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UnitsLabel {
-    /// Empty where the units were used for no source's events.
+    /// Empty where one call is for events of several sources, or for none.
     source: Arc<str>,
     outcome: &'static str,
     kind: &'static str,
@@ -239,7 +239,7 @@ impl Default for Metrics {
         );
         registry.register(
             "store_units",
-            "Units that a store consumed that is billed by use, by source and what for",
+            "Units that a store consumed that is billed by use, by source and what for; no source is named for what sources share, such as the journal and the heartbeats of nodes",
             store_units.clone(),
         );
         registry.register(

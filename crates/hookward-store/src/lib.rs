@@ -382,7 +382,7 @@ pub struct Usage {
 /// Units that were used for one thing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsedUnits {
-    /// The source whose events they were used for, where it was one.
+    /// The source whose events they were used for, where it was one: what sources share has none, such as a journal.
     pub source: Option<SourceName>,
     /// What for: a stable name, such as `accepted`, `duplicate` or `journal`.
     pub outcome: &'static str,

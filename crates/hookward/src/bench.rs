@@ -32,7 +32,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{client, failure::Failure, providers, sample, secrets, serve::runtime};
+use crate::{client, failure::Failure, output::say, providers, sample, secrets, serve::runtime};
 
 /// Drives a gateway with pre-signed, unique webhooks and prints requests per second and latency.
 ///
@@ -221,45 +221,52 @@ impl Bench {
         Ok(all)
     }
 
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
+    /// Says how it went. A report that cannot be said takes nothing from the verdict.
     fn print(&self, report: &Report) -> Result<(), Failure> {
-        if self.json {
+        let said = if self.json {
             let json = serde_json::to_string_pretty(report)
                 .map_err(|error| Failure::of("report", &error))?;
-            println!("{json}");
+            say!("{json}")
         } else {
-            let loop_kind = self
-                .rate
-                .map_or_else(|| "closed loop".to_owned(), |rate| format!("open loop at {rate}/s"));
-            println!(
-                "{} requests of {} bytes, {} connections, {loop_kind}",
-                report.requests, self.body_bytes, self.connections
-            );
-            println!("requests/s  {:.0}   in {:.2} s", report.requests_per_second, report.seconds);
-            println!(
-                "latency     p50 {} us   p90 {} us   p99 {} us   p99.9 {} us   max {} us",
-                report.p50_us, report.p90_us, report.p99_us, report.p999_us, report.max_us
-            );
-            let statuses: Vec<_> = report
-                .statuses
-                .iter()
-                .map(|(status, count)| format!("{status}: {count}"))
-                .collect();
-            println!("answers     {}   errors {}", statuses.join(", "), report.errors);
-            if let (Some(cpu), Some(peak)) =
-                (report.server_cpu_us_per_request, report.server_peak_kib)
-            {
-                println!(
-                    "gateway     {cpu:.1} us CPU a request, {:.1} MiB at its peak",
-                    f64::from(u32::try_from(peak).unwrap_or(u32::MAX)) / 1024.0
-                );
-            }
-        }
+            self.describe(report)
+        };
         if report.errors == 0 {
-            Ok(())
+            said
         } else {
             Err(Failure::new(format!("{} requests got no answer", report.errors)))
         }
+    }
+
+    fn describe(&self, report: &Report) -> Result<(), Failure> {
+        let loop_kind = self
+            .rate
+            .map_or_else(|| "closed loop".to_owned(), |rate| format!("open loop at {rate}/s"));
+        say!(
+            "{} requests of {} bytes, {} connections, {loop_kind}",
+            report.requests,
+            self.body_bytes,
+            self.connections
+        )?;
+        say!("requests/s  {:.0}   in {:.2} s", report.requests_per_second, report.seconds)?;
+        say!(
+            "latency     p50 {} us   p90 {} us   p99 {} us   p99.9 {} us   max {} us",
+            report.p50_us,
+            report.p90_us,
+            report.p99_us,
+            report.p999_us,
+            report.max_us
+        )?;
+        let statuses: Vec<_> =
+            report.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+        say!("answers     {}   errors {}", statuses.join(", "), report.errors)?;
+        if let (Some(cpu), Some(peak)) = (report.server_cpu_us_per_request, report.server_peak_kib)
+        {
+            say!(
+                "gateway     {cpu:.1} us CPU a request, {:.1} MiB at its peak",
+                f64::from(u32::try_from(peak).unwrap_or(u32::MAX)) / 1024.0
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,11 @@
 use clap::Args;
 use hookward_core::config::{self, Config};
 
-use crate::{failure::Failure, settings::ConfigFile};
+use crate::{
+    failure::Failure,
+    output::{self, say},
+    settings::ConfigFile,
+};
 
 /// Finds every mistake in a configuration at once, with its line and what to do. Starts nothing.
 ///
@@ -31,15 +35,12 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         if self.example {
-            print!("{}", Config::EXAMPLE);
-            return Ok(());
+            return output::text(Config::EXAMPLE.as_bytes());
         }
         if self.schema {
-            println!("{:#}", config::json_schema());
-            return Ok(());
+            return say!("{:#}", config::json_schema());
         }
         let (config, warnings) = self.file.load()?;
         if !self.no_secrets {
@@ -53,24 +54,22 @@ impl Check {
             let sources: Vec<_> =
                 config.sources.iter().map(|source| source.name().as_str()).collect();
             let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-            println!(
+            return say!(
                 "{}",
                 serde_json::json!({ "ok": true, "sources": sources, "warnings": warnings })
             );
-            return Ok(());
         }
         if !listed.is_empty() {
-            println!("{listed}");
+            say!("{listed}")?;
         }
         let secrets =
             if self.no_secrets { "secrets not looked at" } else { "secrets found and strong" };
-        println!(
+        say!(
             "{}: good ({} sources, {} destinations, {secrets}, {} warnings)",
             self.file.config.display(),
             config.sources.len(),
             config.destinations.len(),
             warnings.len()
-        );
-        Ok(())
+        )
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     failure::Failure,
     logging,
     operator::Operator,
+    output::say,
     serve::runtime,
     settings::ConfigFile,
 };
@@ -70,17 +71,18 @@ impl Dead {
                 // A running gateway has a log for what operators decide; without one it is this command's.
                 logging::start(&config.log)?;
             }
-            match self.command {
+            let done = match self.command {
                 Command::List { filter } => {
-                    events::print_list(&operator, &filter, Some(State::Dead)).await?;
+                    events::print_list(&operator, &filter, Some(State::Dead)).await
                 }
                 Command::Show { key, body, json } => {
-                    events::print_event(&operator, key, body, json).await?;
+                    events::print_event(&operator, key, body, json).await
                 }
-                Command::Replay(which) => act(&operator, which, Act::Replay).await?,
-                Command::Drop(which) => act(&operator, which, Act::Drop).await?,
-            }
-            operator.close().await
+                Command::Replay(which) => act(&operator, which, Act::Replay).await,
+                Command::Drop(which) => act(&operator, which, Act::Drop).await,
+            };
+            let closed = operator.close().await;
+            done.and(closed)
         })
     }
 }
@@ -91,7 +93,6 @@ enum Act {
     Drop,
 }
 
-#[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
 async fn act(operator: &Operator, which: Which, act: Act) -> Result<(), Failure> {
     let keys = which.keys(operator).await?;
     for key in &keys {
@@ -104,8 +105,7 @@ async fn act(operator: &Operator, which: Which, act: Act) -> Result<(), Failure>
         Act::Replay => "queued for delivery",
         Act::Drop => "dropped",
     };
-    println!("{} {done}", keys.len());
-    Ok(())
+    say!("{} {done}", keys.len())
 }
 
 impl Which {

@@ -12,7 +12,9 @@ use hookward_store::Store;
 
 use crate::{
     failure::Failure,
-    logging, sample,
+    logging,
+    output::say,
+    sample,
     serve::runtime,
     settings::{self, Followed},
     signals::Signals,
@@ -105,7 +107,6 @@ impl Dev {
         shown.and(cleared)
     }
 
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     async fn show(
         &self,
         home: &Home<'_>,
@@ -123,18 +124,18 @@ impl Dev {
             }
             started => started?,
         };
-        println!("gateway      http://{}  ({home})", server.address());
-        println!(
+        say!("gateway      http://{}  ({home})", server.address())?;
+        say!(
             "application  http://{}  (verifies the gateway's signature, counts what it gets)\n",
             application.address()
-        );
+        )?;
 
         let as_expected = round::show(&server, application, secrets).await?;
-        home.show_cost(&server.gateway().store.usage());
+        home.show_cost(&server.gateway().store.usage())?;
         if !self.once {
-            Self::explain(&server, secrets);
+            Self::explain(&server, secrets)?;
             signals.stop(|| {}).await;
-            println!();
+            say!("")?;
         }
         server
             .stop(Duration::from_secs(5))
@@ -189,31 +190,28 @@ secret = "{delivery}"
         Ok(config)
     }
 
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
-    fn explain(server: &Server, secrets: &Secrets) {
+    fn explain(server: &Server, secrets: &Secrets) -> Result<(), Failure> {
         let address = server.address();
-        println!(
+        say!(
             "\nIt stays up until Ctrl-C. Send one of your own, and one more time to see a duplicate:\n"
-        );
-        println!("  body='{{\"id\":\"evt_1\",\"type\":\"order.paid\"}}'");
-        println!("  secret={}", secrets.plain);
-        println!(
+        )?;
+        say!("  body='{{\"id\":\"evt_1\",\"type\":\"order.paid\"}}'")?;
+        say!("  secret={}", secrets.plain)?;
+        say!(
             "  signature=$(printf %s \"$body\" | openssl dgst -sha256 -hmac \"$secret\" -r | cut -d' ' -f1)"
-        );
-        println!(
+        )?;
+        say!(
             "  curl -i http://{address}/hooks/plain -H 'Content-Type: application/json' -H \"X-Signature: $signature\" -d \"$body\"\n"
-        );
+        )?;
         if let Some(admin) = server.admin_address() {
-            println!("Look at what it counted and kept:\n");
-            println!("  curl -H 'Authorization: Bearer {}' http://{admin}/metrics", secrets.admin);
-            println!(
+            say!("Look at what it counted and kept:\n")?;
+            say!("  curl -H 'Authorization: Bearer {}' http://{admin}/metrics", secrets.admin)?;
+            say!(
                 "  curl -H 'Authorization: Bearer {}' http://{admin}/v1/events?limit=5\n",
                 secrets.admin
-            );
+            )?;
         }
-        println!(
-            "Then write a configuration of your own: `hookward check --example > hookward.toml`."
-        );
+        say!("Then write a configuration of your own: `hookward check --example > hookward.toml`.")
     }
 }
 

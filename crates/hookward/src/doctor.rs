@@ -7,6 +7,7 @@ use hookward_store::dynamodb::policy::Role;
 use crate::{
     dynamodb::iam::parse_role,
     failure::Failure,
+    output::say,
     serve::runtime,
     settings::{self, ConfigFile},
 };
@@ -41,7 +42,6 @@ pub(crate) struct Doctor {
 }
 
 impl Doctor {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (config, warnings) = self.file.load()?;
         let mut findings: Vec<Finding> =
@@ -54,15 +54,13 @@ impl Doctor {
         let errors = count(finding::Severity::Error);
         let warnings = count(finding::Severity::Warning);
         let healthy = errors == 0 && (warnings == 0 || !self.strict);
-        if self.json {
-            println!("{:#}", serde_json::json!({ "ok": healthy, "findings": findings }));
+        let said = if self.json {
+            say!("{:#}", serde_json::json!({ "ok": healthy, "findings": findings }))
         } else {
-            for finding in &findings {
-                println!("{finding}");
-            }
-        }
+            findings.iter().try_for_each(|finding| say!("{finding}"))
+        };
         if healthy {
-            return Ok(());
+            return said;
         }
         Err(Failure::new(format!("{errors} errors and {warnings} warnings")))
     }

@@ -44,10 +44,7 @@ enum Command {
 impl DynamoDb {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.command {
-            Command::Cost(cost) => {
-                cost.run();
-                Ok(())
-            }
+            Command::Cost(cost) => cost.run(),
             Command::Create(create) => create.run(),
             Command::Iam(iam) => iam.run(),
             Command::CloudFormation(template) => template.run(),

@@ -10,6 +10,7 @@ use hookward_store::State;
 use crate::{
     failure::Failure,
     operator::{Operator, Wanted},
+    output::say,
     serve::runtime,
     settings::ConfigFile,
     signals::Signals,
@@ -108,20 +109,18 @@ impl Events {
         let (config, _) = self.file.load()?;
         runtime()?.block_on(async {
             let operator = Operator::connect(&config).await?;
-            match self.command {
-                Command::List { filter, state } => print_list(&operator, &filter, state).await?,
-                Command::Show { key, body, json } => {
-                    print_event(&operator, key, body, json).await?;
-                }
-                Command::Tail { source, json } => tail(&operator, source, json).await?,
-            }
-            operator.close().await
+            let done = match self.command {
+                Command::List { filter, state } => print_list(&operator, &filter, state).await,
+                Command::Show { key, body, json } => print_event(&operator, key, body, json).await,
+                Command::Tail { source, json } => tail(&operator, source, json).await,
+            };
+            let closed = operator.close().await;
+            done.and(closed)
         })
     }
 }
 
 /// Prints a list, page by page until the limit.
-#[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
 pub(crate) async fn print_list(
     operator: &Operator,
     filter: &Filter,
@@ -142,11 +141,11 @@ pub(crate) async fn print_list(
         }
     }
     if filter.json {
-        println!("{:#}", serde_json::json!(events));
+        say!("{:#}", serde_json::json!(events))?;
     } else if events.is_empty() {
-        println!("no events");
+        say!("no events")?;
     } else {
-        println!("{}", as_table(&events));
+        say!("{}", as_table(&events))?;
     }
     Ok(())
 }
@@ -173,7 +172,6 @@ fn as_table(events: &[EventView]) -> String {
 }
 
 /// Prints one event.
-#[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
 pub(crate) async fn print_event(
     operator: &Operator,
     key: EventKey,
@@ -182,46 +180,44 @@ pub(crate) async fn print_event(
 ) -> Result<(), Failure> {
     let event = operator.show(key, body).await?;
     if json {
-        println!("{:#}", serde_json::json!(event));
+        say!("{:#}", serde_json::json!(event))?;
         return Ok(());
     }
-    println!("key       {}", event.key);
-    println!("source    {}", event.source);
-    println!("type      {}", event.event_type.as_deref().unwrap_or("-"));
-    println!("id        {}", event.sender_id.as_deref().unwrap_or("-"));
-    println!("received  {}", event.received_at);
-    println!(
+    say!("key       {}", event.key)?;
+    say!("source    {}", event.source)?;
+    say!("type      {}", event.event_type.as_deref().unwrap_or("-"))?;
+    say!("id        {}", event.sender_id.as_deref().unwrap_or("-"))?;
+    say!("received  {}", event.received_at)?;
+    say!(
         "state     {}{}",
         event.state,
         event.dead_reason.map(|why| format!(" ({why})")).unwrap_or_default()
-    );
+    )?;
     if let Some(due) = event.due_at {
-        println!("due       {due}");
+        say!("due       {due}")?;
     }
-    println!("attempts  {}, replays {}", event.attempts, event.replays);
+    say!("attempts  {}, replays {}", event.attempts, event.replays)?;
     for attempt in &event.history {
-        println!("  {}  {}", attempt.at, attempt.note);
+        say!("  {}  {}", attempt.at, attempt.note)?;
     }
-    println!(
+    say!(
         "body      {} bytes{}",
         event.body_bytes,
         if event.body_expired { ", forgotten" } else { "" }
-    );
+    )?;
     for (name, value) in &event.headers {
-        println!("  {name}: {}", value.escape_debug());
+        say!("  {name}: {}", value.escape_debug())?;
     }
     match event.body {
-        Some(body) => println!("\n{body}"),
-        None if !event.body_expired => println!("\n(the body is shown by --body)"),
-        None => {}
+        Some(body) => say!("\n{body}"),
+        None if !event.body_expired => say!("\n(the body is shown by --body)"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// How often new events are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-#[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
 async fn tail(operator: &Operator, source: Option<String>, json: bool) -> Result<(), Failure> {
     if matches!(operator, Operator::Store(_)) {
         return Err(Failure::new(
@@ -247,13 +243,17 @@ async fn tail(operator: &Operator, source: Option<String>, json: bool) -> Result
             .or(wanted.since);
         for event in page.events.iter().rev().filter(|event| !seen.contains(&event.key)) {
             if json {
-                println!("{}", serde_json::json!(event));
+                say!("{}", serde_json::json!(event))?;
             } else {
                 let event_type = event.event_type.as_deref().unwrap_or("-");
-                println!(
+                say!(
                     "{}  {}  {}  {}  {}",
-                    event.received_at, event.key, event.source, event_type, event.state
-                );
+                    event.received_at,
+                    event.key,
+                    event.source,
+                    event_type,
+                    event.state
+                )?;
             }
         }
         seen = now_seen;

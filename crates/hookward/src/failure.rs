@@ -1,18 +1,25 @@
 //! How a command fails: a sentence for a person, and an exit code for a script.
 
-use std::{error::Error, fmt, process::ExitCode};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-/// Why a command failed.
+/// Why a command ended before it was done.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    message: String,
-    code: u8,
+pub(crate) enum Failure {
+    /// It failed.
+    Failed { message: String, code: u8 },
+    /// Whoever reads its answer has read enough, such as `head`: there is nothing to complain about, and nobody to tell.
+    Unread,
 }
 
 impl Failure {
     /// Something failed; the message says what to do.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 1 }
+        Self::Failed { message: message.into(), code: 1 }
     }
 
     /// An error with its causes, behind what was being done.
@@ -29,19 +36,27 @@ impl Failure {
     /// The configuration is wrong.
     pub(crate) fn config(message: impl Into<String>) -> Self {
         const EX_CONFIG: u8 = 78;
-        Self { message: message.into(), code: EX_CONFIG }
+        Self::Failed { message: message.into(), code: EX_CONFIG }
     }
 
     /// Says it on standard error; the exit code.
-    #[expect(clippy::print_stderr, reason = "the binary talks to the terminal")]
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("hookward: {}", self.message);
-        ExitCode::from(self.code)
+        match self {
+            Self::Failed { message, code } => {
+                // Where it cannot be said, the exit code says it.
+                let _unheard = writeln!(io::stderr(), "hookward: {message}");
+                ExitCode::from(code)
+            }
+            Self::Unread => ExitCode::SUCCESS,
+        }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        match self {
+            Self::Failed { message, .. } => f.write_str(message),
+            Self::Unread => f.write_str("nobody reads what it says"),
+        }
     }
 }

@@ -18,7 +18,8 @@ pub(crate) fn start(config: &LogConfig) -> Result<(), Failure> {
         LogFormat::Human => false,
         LogFormat::Auto => !stderr().is_terminal(),
     };
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
+    // What cannot be logged is not logged: complaining of it on standard error, where it could not be written, would panic.
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr).log_internal_errors(false);
     let layer = if json {
         layer.json().flatten_event(true).with_current_span(false).boxed()
     } else {

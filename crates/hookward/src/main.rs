@@ -1,5 +1,8 @@
 //! The `hookward` command: a table of contents, one file a subcommand.
 
+// They panic when nobody reads: `output.rs` and `Failure::report` do not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -16,6 +19,7 @@ mod events;
 mod failure;
 mod logging;
 mod operator;
+mod output;
 mod providers;
 mod sample;
 mod secrets;
@@ -68,7 +72,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(Cli { command }) => command,
+        Err(said) => return explain(&said),
+    };
+    let result = match command {
         Command::Dev(dev) => dev.run(),
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
@@ -80,9 +88,18 @@ fn main() -> ExitCode {
         Command::DynamoDb(dynamodb) => dynamodb.run(),
         Command::Bench(bench) => bench.run(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "hookward", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "hookward", &mut script);
+            output::text(&script)
         }
     };
     result.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+}
+
+/// Help, the version, or what is wrong with the command line.
+fn explain(said: &clap::Error) -> ExitCode {
+    match said.print() {
+        Err(error) if !said.use_stderr() => output::unsaid(&error).report(),
+        _ => u8::try_from(said.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use hookward_core::provider::{PROVIDERS, Provider};
 
-use crate::{failure::Failure, table};
+use crate::{failure::Failure, output::say, table};
 
 /// Looks up the senders that are known by name.
 #[derive(Debug, Args)]
@@ -31,11 +31,10 @@ enum Command {
 }
 
 impl Providers {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::List { json: true } => {
-                println!("{:#}", PROVIDERS.iter().map(as_json).collect::<serde_json::Value>());
+                say!("{:#}", PROVIDERS.iter().map(as_json).collect::<serde_json::Value>())?;
             }
             Command::List { json: false } => {
                 let mut table = table::with_headings([
@@ -48,14 +47,14 @@ impl Providers {
                     let covers = provider.scheme.covers().to_string();
                     table.add_row([provider.name, &covers, &provider.identity(), provider.retries]);
                 }
-                println!("{table}");
+                say!("{table}")?;
             }
             Command::Show { name, json } => {
                 let provider = named(&name)?;
                 if json {
-                    println!("{:#}", as_json(provider));
+                    say!("{:#}", as_json(provider))?;
                 } else {
-                    println!("{}", described(provider));
+                    say!("{}", described(provider))?;
                 }
             }
         }

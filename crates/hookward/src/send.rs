@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use crate::{
     client::{self, Http},
     failure::Failure,
+    output::say,
     providers, sample, secrets,
     serve::runtime,
     settings::{self, ConfigFile},
@@ -144,26 +145,24 @@ impl Send {
         Ok(settings)
     }
 
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     fn post(&self, url: &http::Uri, headers: HeaderMap, body: Bytes) -> Result<(), Failure> {
         if self.dry_run {
-            println!("POST {url}");
+            say!("POST {url}")?;
             for (name, value) in &headers {
-                println!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+                say!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
             }
-            println!("\n{}", String::from_utf8_lossy(&body));
-            return Ok(());
+            return say!("\n{}", String::from_utf8_lossy(&body));
         }
         let sent = runtime()?.block_on(Http::new().send(Method::POST, url, headers, body));
         let answer = sent.map_err(|error| Failure::of(format!("POST {url}"), &error))?;
         let text = String::from_utf8_lossy(&answer.body);
-        if self.json {
-            println!("{}", serde_json::json!({ "status": answer.status.as_u16(), "body": text }));
+        let said = if self.json {
+            say!("{}", serde_json::json!({ "status": answer.status.as_u16(), "body": text }))
         } else {
-            println!("{} {text}", answer.status);
-        }
+            say!("{} {text}", answer.status)
+        };
         if answer.status.is_success() {
-            Ok(())
+            said
         } else {
             Err(Failure::new(format!("the endpoint answered {}", answer.status)))
         }

@@ -113,7 +113,7 @@ section! {
         /// How long a gateway that is not heard of any more keeps its events, before the others deliver them.
         optional node_lease: length(5, 600) => Duration = "`30s`";
         /// How long an event waits for others to share a journal item with. Only where events come closer together than that: one that comes alone waits for nobody. Longer is cheaper and later: at 6 events a second, `500ms` saves two thirds of the journal.
-        optional journal_delay: Length(Duration::ZERO..=Duration::from_millis(500)) => Duration = "`25ms`";
+        optional journal_delay: Length(Duration::ZERO..=limits::JOURNAL_DELAY_MAX) => Duration = "`25ms`";
         /// The KMS key that encrypts the table: its ARN, id or alias. For `hookward dynamodb` and `doctor`; the gateway itself does not use it.
         optional kms_key: NON_EMPTY => String = "a key that AWS owns, free of charge";
         /// The S3 bucket for bodies that are larger than an item of the table can be, about 350 KiB once compressed; `AWS_ENDPOINT_URL_S3` says where S3 is, if it is not Amazon's own. Without one, such events are refused.

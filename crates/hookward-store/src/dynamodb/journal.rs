@@ -10,6 +10,7 @@ use super::{
     book::{Book, Queued},
     item::journal::{Entry, JournalItem, SPAN},
     options::Flaw,
+    size::JOURNAL_EXTRA,
     table::{For, Guard},
     trouble::Trouble,
     usage::Purpose,
@@ -20,9 +21,6 @@ const FULL: usize = 40;
 
 /// An item with more is not written, however many wait.
 const ENTRIES_MAX: usize = 1_000;
-
-/// How much longer than its bodies a journal item is kept, for events that are still being delivered.
-const EXTRA: Duration = Duration::from_hours(7 * 24);
 
 /// Told when the journal holds an event, or that it does not.
 pub(super) type Told = oneshot::Receiver<Result<(), Arc<Trouble>>>;
@@ -112,7 +110,7 @@ impl Shared {
         let queued: Vec<Queued> = book.journal.drain(..count).collect();
         let (first, last) = (queued.first()?.number, queued.last()?.number);
         let youngest = queued.iter().map(|it| it.entry.at).max()?;
-        let expires_at = queued.iter().map(|it| it.expires_at).max()?.saturating_add(EXTRA);
+        let expires_at = queued.iter().map(|it| it.expires_at).max()?.saturating_add(JOURNAL_EXTRA);
         let at = book.next_group(youngest, last);
         let oldest = at.saturating_sub(SPAN);
         let mut tellers = Vec::with_capacity(queued.len());

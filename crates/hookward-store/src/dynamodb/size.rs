@@ -1,5 +1,7 @@
 //! How large items are, for estimates of what a table costs. The tests hold these numbers to what is written.
 
+use std::time::Duration;
+
 /// A typical event's item beside its body: with a type, the sender's id and one kept header.
 pub const EVENT_BYTES: u64 = 200;
 
@@ -19,6 +21,9 @@ pub const JOURNAL_EVENT_BYTES: u64 = 20;
 /// So many events fill an item of the journal: it waits for no more.
 pub const JOURNAL_EVENTS_FULL: u64 = 40;
 
+/// How much longer than its bodies a journal item is kept, for events that are still being delivered.
+pub const JOURNAL_EXTRA: Duration = Duration::from_hours(7 * 24);
+
 /// What an event writes whose first attempt fails and whose second one does not: its ticket, and the ticket again.
 pub const RETRIED_UNITS: u64 = 2;
 
@@ -33,7 +38,7 @@ pub const BEATS_A_LEASE: u64 = 3;
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, time::Duration};
+    use std::collections::VecDeque;
 
     use bytes::Bytes;
     use hookward_core::{ContentDigest, EventKey, EventParts, Intake, SourceName, Timestamp};

@@ -14,6 +14,7 @@ use crate::{
         create,
     },
     failure::Failure,
+    output::say,
     sample, secrets, serve, table,
 };
 
@@ -84,10 +85,9 @@ impl<'c> Home<'c> {
     }
 
     /// Shows what the requests to the store cost, where they cost anything.
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
-    pub(super) fn show_cost(&self, usage: &Usage) {
+    pub(super) fn show_cost(&self, usage: &Usage) -> Result<(), Failure> {
         if let Self::Folder(_) = self {
-            return;
+            return Ok(());
         }
         let mut outcomes = BTreeMap::<_, (f64, f64)>::new();
         for used in &usage.units {
@@ -104,7 +104,7 @@ impl<'c> Home<'c> {
             (all_writes, all_reads) = (all_writes + writes, all_reads + reads);
         }
         row("in all", all_writes, all_reads);
-        println!("\nWhat the round cost, in units as the table's DynamoDB counts them:\n{table}");
+        say!("\nWhat the round cost, in units as the table's DynamoDB counts them:\n{table}")
     }
 
     /// Leaves nothing behind.

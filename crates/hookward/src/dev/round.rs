@@ -13,6 +13,7 @@ use super::{Application, BURST, Secrets, signer};
 use crate::{
     client::{self, Answered, Http},
     failure::Failure,
+    output::say,
     sample, table,
 };
 
@@ -25,7 +26,6 @@ struct Row {
 }
 
 /// Sends the round and prints a table of the answers; whether each one was as it should be.
-#[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
 pub(super) async fn show(
     server: &Server,
     application: &Application,
@@ -41,7 +41,7 @@ pub(super) async fn show(
             if row.as_expected { "ok" } else { "!" },
         ]);
     }
-    println!("{table}");
+    say!("{table}")?;
     Ok(rows.iter().all(|row| row.as_expected))
 }
 

@@ -9,7 +9,7 @@ use super::{
     tree::Tree,
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted, key_arn},
 };
-use crate::{failure::Failure, settings::ConfigFile};
+use crate::{failure::Failure, output::say, settings::ConfigFile};
 
 /// Prints a CloudFormation template of the table.
 ///
@@ -34,12 +34,10 @@ pub(crate) struct CloudFormation {
 }
 
 impl CloudFormation {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         let wanted = Wanted::load(&self.file)?;
         let template = self.template(&wanted)?;
-        println!("{}", if self.json { template.to_json() } else { template.to_yaml() });
-        Ok(())
+        say!("{}", if self.json { template.to_json() } else { template.to_yaml() })
     }
 
     fn template(&self, wanted: &Wanted) -> Result<Tree, Failure> {

@@ -1,17 +1,22 @@
 //! `hookward dynamodb cost`: what a month costs, with its arithmetic.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use hookward_core::limits;
+use hookward_core::{limits, source::SourceName};
 
-use crate::table;
+use crate::{failure::Failure, output::say, table};
 
+mod designs;
 mod estimate;
 mod price;
+mod settings;
+mod sharing;
 
-use estimate::{Estimate, Traffic, shown};
+use estimate::{Estimate, Traffic, number, shown};
 use price::Prices;
+use settings::{Bucket, Given, Kept, Settings, Whence};
+use sharing::Sharing;
 
 /// Estimates what the DynamoDB store costs a month, and shows how.
 ///
@@ -19,6 +24,13 @@ use price::Prices;
 /// service, the metrics have the units that were really consumed.
 #[derive(Debug, Args)]
 pub(crate) struct Cost {
+    /// A configuration file to take settings from: completion, journal_delay, node_lease, the bucket, and how long the source's
+    /// events stay. What is given here goes before
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Whose events they are; otherwise those of the source whose events stay longest
+    #[arg(long, value_name = "NAME", requires = "config", value_parser = source_name)]
+    source: Option<SourceName>,
     /// Events a day
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
     events_per_day: u64,
@@ -34,9 +46,9 @@ pub(crate) struct Cost {
     /// Events that share an item of the journal, when you measured it; otherwise worked out from the rate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     journal_batch: Option<u64>,
-    /// `journal_delay` of the configuration, in milliseconds
-    #[arg(long, default_value_t = milliseconds(limits::JOURNAL_DELAY_DEFAULT), value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=500))]
-    journal_delay: u64,
+    /// `journal_delay` of the configuration, in milliseconds; 25 without one
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=500))]
+    journal_delay: Option<u64>,
     /// Of all events: how many are sent again after they were accepted, in percent
     #[arg(long, default_value_t = 1.0, value_name = "PERCENT", value_parser = percent)]
     duplicates: f64,
@@ -49,12 +61,12 @@ pub(crate) struct Cost {
     /// Events that become dead letters, in percent
     #[arg(long, default_value_t = 0.1, value_name = "PERCENT", value_parser = percent)]
     dead: f64,
-    /// How long an event stays in the table, in days
-    #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
-    keep_days: u64,
+    /// How long an event stays in the table, in days, or `forever`: as long as its id is remembered; 30 without a configuration
+    #[arg(long, value_name = "DAYS", value_parser = Kept::parse)]
+    keep_days: Option<Kept>,
     /// As with `completion = "each"`: the status is written on each event
-    #[arg(long)]
-    each: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    each: Option<bool>,
     /// US dollars for a million write units
     #[arg(long, default_value_t = Prices::US_EAST_1.write_units_million, value_name = "USD", value_parser = price)]
     write_price: f64,
@@ -79,8 +91,13 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let given = Given {
+            each: self.each,
+            journal_delay: self.journal_delay.map(Duration::from_millis),
+            kept: self.keep_days,
+        };
+        let settings = Settings::of(self.config.as_deref(), self.source.as_ref(), &given)?;
         let traffic = Traffic {
             events_per_day: self.events_per_day,
             body_bytes: self.bytes,
@@ -91,9 +108,11 @@ impl Cost {
             dead_percent: self.dead,
             nodes: self.nodes,
             journal_batch: self.journal_batch,
-            journal_delay: Duration::from_millis(self.journal_delay),
-            keep_days: self.keep_days,
-            each: self.each,
+            journal_delay: settings.journal_delay,
+            node_lease: settings.node_lease,
+            kept: settings.kept,
+            bodies_kept: settings.bodies_kept,
+            each: settings.each,
         };
         let prices = Prices {
             write_units_million: self.write_price,
@@ -104,14 +123,34 @@ impl Cost {
             bucket_gb_month: self.bucket_price,
         };
         let estimate = Estimate::of(&traffic, &prices);
+        let about = About { cost: &self, settings: &settings, traffic: &traffic, prices: &prices };
         if self.json {
-            println!("{:#}", self.as_json(&estimate, &prices));
+            say!("{:#}", about.as_json(&estimate))
         } else {
-            println!("{}", self.described(&estimate, &prices));
+            say!("{}", about.described(&estimate))
         }
     }
 
-    fn described(&self, estimate: &Estimate, prices: &Prices) -> String {
+    fn compression(&self) -> &'static str {
+        if self.compressed_bytes.is_some() {
+            "as given"
+        } else {
+            "assumed: what zstd level 3 makes of GitHub's example payloads and of a Stripe event of this size; \
+             measure your own and give --compressed-bytes"
+        }
+    }
+}
+
+/// An estimate's premises.
+struct About<'a> {
+    cost: &'a Cost,
+    settings: &'a Settings,
+    traffic: &'a Traffic,
+    prices: &'a Prices,
+}
+
+impl About<'_> {
+    fn described(&self, estimate: &Estimate) -> String {
         let mut table = table::with_headings([
             "what",
             "worked out a day",
@@ -131,57 +170,180 @@ impl Cost {
         }
         table.add_row([
             "in all".to_owned(),
-            format!("{} write units for each accepted event", shown(estimate.write_units_event)),
+            String::new(),
             shown(estimate.write_units_day),
             shown(estimate.read_units_day),
             dollars(estimate.usd_month),
         ]);
-        let others = estimate.other_designs.iter().map(|other| {
-            format!(
-                "  {} units for each event, ${} a month for writes alone: {}",
-                other.write_units_event,
-                dollars(other.usd_month),
-                other.design
-            )
-        });
+        let mut designs = table::with_headings([
+            "write units for each accepted event",
+            "delivered at the first attempt",
+            "with duplicates, failures, dead letters",
+            "$ a month for writes",
+        ]);
+        for design in &estimate.designs {
+            designs.add_row([
+                design.name.to_owned(),
+                shown(design.delivered_write_units_event),
+                shown(design.write_units_event),
+                dollars(design.writes_usd_month),
+            ]);
+        }
+        let settings = self.settings_told().join("\n");
+        let notes = self.notes(estimate).join("\n- ");
         format!(
-            "{table}\n\nA body of {} B is stored as {} B ({}).\n\nThe same events and compression in other designs:\n{}\n\n\
+            "{settings}\n{table}\n\nBeside other designs, with the same events, compression and prices. That the first of them has to scan the table\n\
+             for what a crash left behind is not counted:\n{designs}\n\n- {notes}\n\n\
              Prices: {}.\n\
              A month is 730 hours. Not counted: the free tier, taxes, data transfer, reads by hand, and the scan or query\n\
              of a takeover after a crash.",
-            self.bytes,
-            estimate.compressed_bytes,
-            self.compression(),
-            others.collect::<Vec<_>>().join("\n"),
-            priced(prices),
+            priced(self.prices),
         )
     }
 
-    fn compression(&self) -> &'static str {
-        if self.compressed_bytes.is_some() {
-            "as given"
-        } else {
-            "assumed: what zstd level 3 makes of GitHub's example payloads and of a Stripe event of this size; \
-             measure your own and give --compressed-bytes"
+    /// What the estimate is about, by where that is from.
+    fn settings_told(&self) -> Vec<String> {
+        let file = self.cost.config.as_ref().map(|file| file.display().to_string());
+        [Whence::File, Whence::Given, Whence::Default]
+            .into_iter()
+            .filter_map(|from| {
+                let told: Vec<_> = self
+                    .settings
+                    .told()
+                    .iter()
+                    .filter(|told| told.from == from)
+                    .map(|told| format!("{} {}", told.name, told.value))
+                    .collect();
+                let whose = match from {
+                    Whence::File => format!("From {}", file.as_deref().unwrap_or_default()),
+                    Whence::Given => "Given".to_owned(),
+                    Whence::Default => "By default".to_owned(),
+                };
+                (!told.is_empty()).then(|| format!("{whose}: {}.", told.join("; ")))
+            })
+            .collect()
+    }
+
+    /// What to know of it, and what could be done.
+    fn notes(&self, estimate: &Estimate) -> Vec<String> {
+        let Self { cost, settings, .. } = self;
+        let mut notes = vec![format!(
+            "A body of {} B is stored as {} B ({}).",
+            cost.bytes,
+            estimate.compressed_bytes,
+            cost.compression()
+        )];
+        notes.extend(self.refused(estimate));
+        if !settings.knows_how_long() {
+            notes.push(
+                "Events are taken to stay 30 days. Those of a source whose scheme signs no time, such as GitHub's, stay for ever \
+                 unless `remember` says otherwise, and so does what they cost: --config knows it, or --keep-days says it."
+                    .to_owned(),
+            );
+        }
+        notes.extend(self.shared_more(estimate));
+        if let Some(region) = settings.region.as_deref().filter(|region| *region != "us-east-1")
+            && *self.prices == Prices::US_EAST_1
+        {
+            notes.push(format!("The table is in {region}, and the prices are those of us-east-1."));
+        }
+        notes
+    }
+
+    /// Whether such bodies are taken at all.
+    fn refused(&self, estimate: &Estimate) -> Option<String> {
+        let Self { cost, settings, .. } = self;
+        let is_over = |max: &usize| u64::try_from(*max).is_ok_and(|max| cost.bytes > max);
+        if let Some(max) = settings.body_bytes_max.filter(is_over) {
+            return Some(format!(
+                "A body of {} B is refused with 413, and costs nothing: `body_max` is {max} B.",
+                cost.bytes
+            ));
+        }
+        match (estimate.is_large, settings.bucket) {
+            (false, _) | (true, Bucket::Named) => None,
+            (true, Bucket::Assumed) => {
+                Some("Such bodies need `large_bodies_bucket`; without it they are refused with 413.".to_owned())
+            }
+            (true, Bucket::Missing) => Some(
+                "Such bodies are refused with 413, and cost nothing, until `large_bodies_bucket` is set.".to_owned(),
+            ),
         }
     }
 
-    fn as_json(&self, estimate: &Estimate, prices: &Prices) -> serde_json::Value {
+    /// What closer company would bring.
+    fn shared_more(&self, estimate: &Estimate) -> Vec<String> {
+        const MOST: Duration = limits::JOURNAL_DELAY_MAX;
+        /// What an event may cost beside its own item before it is said to cost little.
+        const LITTLE: f64 = 0.1;
+        let Self { traffic, .. } = self;
+        let item = estimate.item_write_units;
+        let now = traffic.delivered(item);
+        let sharing = traffic.sharing();
+        let mut notes = vec![format!(
+            "An event that is delivered at its first attempt costs {} write units: {} for its item{}, {} for its share of the journal, \
+             {} for its share of what its node says.",
+            shown(now),
+            item,
+            if traffic.each { format!(", {item} for its status") } else { String::new() },
+            shown(sharing.journal()),
+            shown(sharing.node()),
+        )];
+        if traffic.journal_batch.is_some() {
+            return notes;
+        }
+        let own = if traffic.each { 2 * item } else { item };
+        let little = format!("{:.1}", number(own) + LITTLE);
+        let from = |delay| shown(Sharing::rate_for(delay, LITTLE).ceil());
+        if now <= number(own) + LITTLE {
+            return notes;
+        }
+        notes.push(format!(
+            "It costs at most {} units from {} events a second on at each node; here it is {}. Fewer nodes, and bursts, make events share more.",
+            little,
+            from(sharing.delay),
+            shown(sharing.rate)
+        ));
+        if sharing.delay < MOST {
+            let then = Traffic { journal_delay: MOST, ..**traffic }.delivered(item);
+            let saved =
+                Estimate::writes_usd(number(traffic.events_per_day) * (now - then), self.prices);
+            notes.push(format!(
+                "With `journal_delay = \"{}ms\"` it would be {} at this rate, ${} a month less, and at most {} from {}/s on; \
+                 senders are answered up to half a second later.",
+                MOST.as_millis(),
+                shown(then),
+                dollars(saved),
+                little,
+                from(MOST)
+            ));
+        }
+        notes
+    }
+
+    fn as_json(&self, estimate: &Estimate) -> serde_json::Value {
+        let Self { cost, settings, prices, .. } = self;
+        let kept_days = match settings.kept {
+            Kept::For(time) => serde_json::json!(time.as_secs_f64() / 86_400.0),
+            Kept::ForEver => serde_json::json!("forever"),
+        };
         serde_json::json!({
             "assumptions": {
-                "events_per_day": self.events_per_day,
-                "body_bytes": self.bytes,
+                "events_per_day": cost.events_per_day,
+                "body_bytes": cost.bytes,
                 "compressed_bytes": estimate.compressed_bytes,
-                "compression": self.compression(),
-                "nodes": self.nodes,
+                "compression": cost.compression(),
+                "nodes": cost.nodes,
                 "journal_batch": estimate.journal_batch,
-                "duplicates_percent": self.duplicates,
-                "duplicates_remembered_percent": self.duplicates_remembered,
-                "failures_percent": self.failures,
-                "dead_percent": self.dead,
-                "keep_days": self.keep_days,
-                "completion": if self.each { "each" } else { "checkpoint" },
+                "journal_delay_ms": milliseconds(settings.journal_delay),
+                "duplicates_percent": cost.duplicates,
+                "duplicates_remembered_percent": cost.duplicates_remembered,
+                "failures_percent": cost.failures,
+                "dead_percent": cost.dead,
+                "keep_days": kept_days,
+                "completion": if settings.each { "each" } else { "checkpoint" },
             },
+            "settings": settings.told(),
             "prices": {
                 "write_units_million_usd": prices.write_units_million,
                 "read_units_million_usd": prices.read_units_million,
@@ -192,6 +354,7 @@ impl Cost {
                 "source": priced(prices),
             },
             "estimate": estimate,
+            "notes": self.notes(estimate),
         })
     }
 }
@@ -200,7 +363,7 @@ impl Cost {
 fn priced(prices: &Prices) -> String {
     if *prices == Prices::US_EAST_1 {
         format!(
-            "{}, as of {}; give those of your region with --write-price and the others",
+            "{}, as of {}; these are list prices, which change: look there, and give those of your region with --write-price and the others",
             Prices::SOURCE,
             Prices::AS_OF
         )
@@ -216,6 +379,10 @@ fn dollars(usd: f64) -> String {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn source_name(text: &str) -> Result<SourceName, String> {
+    SourceName::parse(text).map_err(|error| error.to_string())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

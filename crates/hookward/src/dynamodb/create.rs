@@ -23,6 +23,7 @@ use super::{
 use crate::{
     doctor::finding::{Finding, Severity},
     failure::Failure,
+    output::say,
     serve::runtime,
     settings::ConfigFile,
 };
@@ -75,7 +76,6 @@ enum Done {
 }
 
 impl Create {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         let wanted = Wanted::load(&self.file)?;
         let (steps, findings) = runtime()?.block_on(async {
@@ -91,25 +91,19 @@ impl Create {
         })?;
         let failed = steps.iter().any(|step| step.done == Done::Failed)
             || findings.iter().any(|it| it.severity == Severity::Error);
-        if self.json {
-            let differs: Vec<_> =
-                findings.iter().filter(|it| it.severity != Severity::Good).collect();
-            println!(
-                "{:#}",
-                serde_json::json!({ "ok": !failed, "steps": steps, "differs": differs })
-            );
+        let differs: Vec<_> = findings.iter().filter(|it| it.severity != Severity::Good).collect();
+        let said = if self.json {
+            say!("{:#}", serde_json::json!({ "ok": !failed, "steps": steps, "differs": differs }))
         } else {
-            for step in &steps {
-                println!("{step}");
-            }
-            for finding in findings.iter().filter(|it| it.severity != Severity::Good) {
-                println!("{finding}");
-            }
-        }
+            steps
+                .iter()
+                .try_for_each(|step| say!("{step}"))
+                .and_then(|()| differs.iter().try_for_each(|finding| say!("{finding}")))
+        };
         if failed {
             Err(Failure::new("the table is not as the configuration wants it"))
         } else {
-            Ok(())
+            said
         }
     }
 }

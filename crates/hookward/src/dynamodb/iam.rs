@@ -8,7 +8,7 @@ use super::{
     tree::Tree,
     wanted::{Owner, Wanted},
 };
-use crate::{failure::Failure, settings::ConfigFile};
+use crate::{failure::Failure, output::say, settings::ConfigFile};
 
 /// Prints the least-privilege policies for the features that a configuration uses.
 ///
@@ -29,19 +29,18 @@ pub(crate) struct Iam {
 }
 
 impl Iam {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         let wanted = Wanted::load(&self.file)?;
         let names = self.owner.names(&wanted)?;
         let of = |role| document(&Policy::of(role, wanted.features), &names);
         if let Some(role) = self.role {
-            println!("{}", of(role).to_json());
+            say!("{}", of(role).to_json())?;
         } else if self.json {
             let roles = Role::ALL.map(|role| (role.as_str(), of(role)));
-            println!("{}", Tree::map(roles).to_json());
+            say!("{}", Tree::map(roles).to_json())?;
         } else {
             for role in Role::ALL {
-                println!("{role}: {}\n\n{}\n", role.purpose(), of(role).to_json());
+                say!("{role}: {}\n\n{}\n", role.purpose(), of(role).to_json())?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::{
     tree::Tree,
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
 };
-use crate::{failure::Failure, settings::ConfigFile};
+use crate::{failure::Failure, output::say, settings::ConfigFile};
 
 /// Prints the table as Terraform.
 ///
@@ -28,7 +28,6 @@ pub(crate) struct Terraform {
 }
 
 impl Terraform {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         let wanted = Wanted::load(&self.file)?;
         let mut lines = Lines::default();
@@ -39,8 +38,7 @@ impl Terraform {
         if self.policies {
             policies(&wanted, &mut lines);
         }
-        println!("{}", lines.0.join("\n"));
-        Ok(())
+        say!("{}", lines.0.join("\n"))
     }
 }
 

@@ -13,7 +13,7 @@ use hookward_store::dynamodb::train::{Cost, Trained, Untrained};
 use serde_json::{Value, json};
 
 use super::wanted::Wanted;
-use crate::{aws, failure::Failure, serve::runtime, settings::ConfigFile};
+use crate::{aws, failure::Failure, output::say, serve::runtime, settings::ConfigFile};
 
 /// Trains a dictionary from a source's stored events, which compresses the events to come.
 ///
@@ -42,14 +42,13 @@ pub(crate) struct Train {
 }
 
 impl Train {
-    #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
     pub(crate) fn run(self) -> Result<(), Failure> {
         let wanted = Wanted::load(&self.file)?;
         let (trained, kept) = runtime()?.block_on(self.train(&wanted))?;
         if self.json {
-            println!("{:#}", self.as_json(&trained, kept.as_deref()));
+            say!("{:#}", self.as_json(&trained, kept.as_deref()))?;
         } else {
-            println!("{}", self.described(&trained, kept.as_deref()));
+            say!("{}", self.described(&trained, kept.as_deref()))?;
         }
         Ok(())
     }

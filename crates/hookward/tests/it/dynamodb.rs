@@ -1,6 +1,8 @@
 //! `hookward dynamodb`, and what `hookward doctor` finds of a table. `tests/oracles/test_dynamodb.py` has linters judge
 //! what is printed.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -47,6 +49,11 @@ fn the_cost_is_shown_with_its_arithmetic() {
         "assumed: what zstd level 3 makes of",
         "give --compressed-bytes",
         "put, then update of the same item",
+        "By default: completion checkpoint; journal_delay 25 ms",
+        "Events are taken to stay 30 days",
+        "costs at most 1.1 units from 314 events a second on",
+        "With `journal_delay = \"500ms\"` it would be 1.51 at this rate",
+        "these are list prices",
         "https://aws.amazon.com/dynamodb/pricing/on-demand/",
         "as of 20",
     ] {
@@ -85,6 +92,50 @@ fn what_was_measured_goes_before_what_is_assumed() {
 }
 
 #[test]
+fn the_cost_is_that_of_a_configuration_where_one_is_named() {
+    let place = place("completion = \"each\"\njournal_delay = \"100ms\"\n");
+    let file = fs::read_to_string(place.path().join("hookward.toml")).unwrap();
+    let other = "[sources.other]\nprovider = \"stripe\"\nsecret = \"env:OTHER\"\nkeep = \"7d\"\n";
+    place.write("hookward.toml", &format!("{file}{other}"));
+    let run = |more: &[&str]| {
+        let cost = ["dynamodb", "cost", "--events-per-day", "1000000", "--bytes", "700"];
+        place.run(&[&cost[..], &["-c", "hookward.toml"], more].concat())
+    };
+    let taken = |more: &[&str]| {
+        let json = run(&[more, &["--json"]].concat()).json();
+        let it = &json["assumptions"];
+        (it["completion"].clone(), it["journal_delay_ms"].clone(), it["keep_days"].clone())
+    };
+    // The source that signs no time remembers for ever, and is the one whose events stay longest.
+    assert_eq!(taken(&[]), (json!("each"), json!(100), json!("forever")));
+    let (.., days) = taken(&["--source", "other"]);
+    assert!((7.0..7.1).contains(&number(&days)), "{days}");
+    // What is given goes before.
+    let given = ["--each=false", "--journal-delay", "5", "--keep-days", "90"];
+    assert_eq!(taken(&given), (json!("checkpoint"), json!(5), json!(90.0)));
+
+    let said = run(&[]).well();
+    for part in [
+        "From hookward.toml: completion each; journal_delay 100 ms",
+        "source orders, whose events stay longest",
+        "remember for ever",
+        "each year adds as much",
+        "The table is in eu-central-1, and the prices are those of us-east-1",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+    assert!(!said.contains("are taken to stay 30 days"), "{said}");
+    assert!(run(&given).well().contains("Given: completion checkpoint; journal_delay 5 ms"));
+    let large = ["--compressed-bytes", "400000"];
+    assert!(run(&large).well().contains("refused with 413, and cost nothing"));
+
+    run(&["--source", "others"])
+        .badly(78, &["no source is called others: there are orders, other"]);
+    let cost = ["dynamodb", "cost", "--events-per-day", "1", "--bytes", "1", "-c", "nowhere.toml"];
+    place.run(&cost).badly(78, &["nowhere.toml"]);
+}
+
+#[test]
 fn impossible_traffic_is_a_mistake_of_the_command_line() {
     let place = Place::new();
     let check = |more: &[&str], said: &str| {
@@ -94,6 +145,8 @@ fn impossible_traffic_is_a_mistake_of_the_command_line() {
     check(&["--duplicates", "101"], "from 0 to 100");
     check(&["--failures", "NaN"], "from 0 to 100");
     check(&["--nodes", "0"], "0 is not in");
+    check(&["--keep-days", "0"], "or forever");
+    check(&["--source", "orders"], "--config");
     check(&["--write-price=-1"], "use dollars");
     place.run(&["dynamodb", "cost", "--bytes", "700"]).badly(2, &["--events-per-day"]);
 }

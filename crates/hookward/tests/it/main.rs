@@ -30,6 +30,8 @@ mod looking;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]
+mod output;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod secured;

@@ -9,8 +9,13 @@ use hookward_core::limits;
 use hookward_store::dynamodb::size;
 use serde::Serialize;
 
-use super::price::{
-    DAYS_PER_MONTH, GB, Prices, READ_UNIT_BYTES, STORAGE_OVERHEAD_BYTES, WRITE_UNIT_BYTES,
+use super::{
+    designs::{Design, others},
+    price::{
+        DAYS_PER_MONTH, GB, Prices, READ_UNIT_BYTES, STORAGE_OVERHEAD_BYTES, WRITE_UNIT_BYTES,
+    },
+    settings::Kept,
+    sharing::Sharing,
 };
 
 /// What comes in, and how the store is set up.
@@ -34,19 +39,44 @@ pub(crate) struct Traffic {
     pub journal_batch: Option<u64>,
     /// Otherwise: how long an item waits for more events.
     pub journal_delay: Duration,
+    /// How long a node counts as there that is not heard of.
+    pub node_lease: Duration,
     /// How long an event stays in the table.
-    pub keep_days: u64,
+    pub kept: Kept,
+    /// How long its body is wanted.
+    pub bodies_kept: Duration,
     /// `completion = "each"`.
     pub each: bool,
 }
 
-/// How often a node that finishes events says so, unless the journal carries it along.
-const CHECKPOINT_SECS: u64 = 1;
+impl Traffic {
+    /// What comes to one node, evenly over the day.
+    pub(crate) fn sharing(&self) -> Sharing {
+        Sharing {
+            rate: number(self.events_per_day) / SECONDS_PER_DAY / number(self.nodes.max(1)),
+            delay: self.journal_delay,
+            measured: self.journal_batch,
+            heartbeat: self.heartbeat(),
+        }
+    }
 
-/// A node says that it is there, and looks at the others, every so many seconds.
-const HEARTBEAT_SECS: u64 = limits::NODE_LEASE_DEFAULT.as_secs() / size::BEATS_A_LEASE;
+    /// A node says that it is there, and looks at the others, so often.
+    fn heartbeat(&self) -> Duration {
+        self.node_lease.div_f64(number(size::BEATS_A_LEASE))
+    }
 
-const SECONDS_PER_DAY: u64 = 86_400;
+    /// Write units of an event that is delivered at its first attempt, all of its share with it.
+    pub(crate) fn delivered(&self, item: u64) -> f64 {
+        let status = if self.each { item } else { 0 };
+        let sharing = self.sharing();
+        number(item + status) + sharing.journal() + sharing.node()
+    }
+}
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
+/// What is kept for ever is counted after so many days, and grows by as much in each such time.
+const FOR_EVER_DAYS: f64 = 365.0;
 
 /// Bodies as they are sent and stored, in bytes: what zstd level 3 makes of single JSON bodies, each without the others.
 /// The first is too small to gain; the second is a Stripe event in the shape of its documentation; the others are
@@ -105,6 +135,8 @@ pub(crate) struct Estimate {
     pub compressed_bytes: u64,
     /// An event's item.
     pub item_bytes: u64,
+    /// Whether its body is in a bucket.
+    pub is_large: bool,
     /// Write units of such an item.
     pub item_write_units: u64,
     /// Events that share an item of the journal.
@@ -115,23 +147,18 @@ pub(crate) struct Estimate {
     pub write_units_day: f64,
     /// All read units a day.
     pub read_units_day: f64,
-    /// Write units for each accepted event, everything included.
-    pub write_units_event: f64,
-    /// What it would be in other designs with the same compressed item, in write units for each accepted event.
-    pub other_designs: Vec<Other>,
+    /// This design, and others with the same events and the same compressed item.
+    pub designs: Vec<Design>,
     /// US dollars a month.
     pub usd_month: f64,
 }
 
-/// Another way of doing the same.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Other {
-    pub design: &'static str,
-    pub write_units_event: u64,
-    pub usd_month: f64,
-}
-
 impl Estimate {
+    /// What so many write units a day cost a month.
+    pub(crate) fn writes_usd(units_day: f64, prices: &Prices) -> f64 {
+        units_day * DAYS_PER_MONTH * prices.write_units_million / 1e6
+    }
+
     /// Works it out.
     pub(crate) fn of(traffic: &Traffic, prices: &Prices) -> Self {
         let compressed_bytes =
@@ -141,14 +168,12 @@ impl Estimate {
         let is_large = whole > size::ITEM_BYTES_MAX as u64;
         let item_bytes = if is_large { size::OBJECT_BYTES + size::EVENT_BYTES } else { whole };
         let item = item_bytes.div_ceil(WRITE_UNIT_BYTES);
-        let (journal_batch, batch_said) = journal_batch(traffic);
-        let sheet = Sheet { traffic, prices, item, item_bytes };
-        let journal = sheet.journal(journal_batch, &batch_said);
-        let share = journal.write_units_day / sheet.events();
-        let mut lines = vec![sheet.accepted(), journal];
+        let sharing = traffic.sharing();
+        let sheet = Sheet { traffic, prices, item, item_bytes, sharing };
+        let mut lines = vec![sheet.accepted(), sheet.journal()];
         lines.extend(sheet.status());
-        lines.extend([sheet.duplicates(share), sheet.failures(), sheet.dead_letters()]);
-        lines.extend([sheet.nodes(), sheet.watch(), sheet.refused(), sheet.expired()]);
+        lines.extend([sheet.nodes(), sheet.duplicates(), sheet.failures(), sheet.dead_letters()]);
+        lines.extend([sheet.watch(), sheet.refused(), sheet.expired()]);
         lines.extend(sheet.storage());
         if is_large {
             lines.extend(sheet.bucket(compressed_bytes));
@@ -156,45 +181,26 @@ impl Estimate {
 
         let sum = |of: fn(&Line) -> f64| lines.iter().map(of).sum::<f64>();
         let write_units_day = sum(|line| line.write_units_day);
-        let events = number(traffic.events_per_day);
-        let other = |design, write_units_event| Other {
-            design,
-            write_units_event,
-            usd_month: sheet.write_usd(events * number(write_units_event)),
+        let own = Design {
+            name: "Hookward",
+            delivered_write_units_event: traffic.delivered(item),
+            write_units_event: write_units_day / sheet.events(),
+            writes_usd_month: sheet.write_usd(write_units_day),
         };
+        let others = others(traffic, item, |units| sheet.write_usd(units));
         Self {
             compressed_bytes,
             item_bytes,
+            is_large,
             item_write_units: item,
-            journal_batch,
+            journal_batch: sharing.events(),
             write_units_day,
             read_units_day: sum(|line| line.read_units_day),
-            write_units_event: write_units_day / events,
-            other_designs: vec![
-                other("put, then update of the same item when it is done", 2 * item),
-                other("put and update with a sparse index as the queue", 2 * item + 2),
-            ],
+            designs: std::iter::once(own).chain(others).collect(),
             usd_month: sum(|line| line.usd_month),
             lines,
         }
     }
-}
-
-/// How many events share an item of the journal, and why.
-fn journal_batch(traffic: &Traffic) -> (f64, String) {
-    if let Some(given) = traffic.journal_batch {
-        return (number(given), format!("{given} events share an item, as given"));
-    }
-    let rate = number(traffic.events_per_day) / number(SECONDS_PER_DAY) / number(traffic.nodes);
-    let within = rate * traffic.journal_delay.as_secs_f64();
-    let batch = within.clamp(1.0, number(size::JOURNAL_EVENTS_FULL));
-    let said = format!(
-        "{} events share an item: {}/s on each node, evenly over the day, in {} ms; at least 1",
-        shown(batch),
-        shown(rate),
-        traffic.journal_delay.as_millis()
-    );
-    (batch, said)
 }
 
 /// What every line is worked out from.
@@ -204,6 +210,7 @@ struct Sheet<'t> {
     /// Write units of an event's item.
     item: u64,
     item_bytes: u64,
+    sharing: Sharing,
 }
 
 impl Sheet<'_> {
@@ -212,7 +219,7 @@ impl Sheet<'_> {
     }
 
     fn write_usd(&self, units_day: f64) -> f64 {
-        units_day * DAYS_PER_MONTH * self.prices.write_units_million / 1e6
+        Estimate::writes_usd(units_day, self.prices)
     }
 
     fn read_usd(&self, units_day: f64) -> f64 {
@@ -237,12 +244,15 @@ impl Sheet<'_> {
         self.writes("accepted and delivered", self.events() * number(self.item), arithmetic)
     }
 
-    fn journal(&self, batch: f64, said: &str) -> Line {
-        let bytes = number(size::JOURNAL_BYTES) + batch * number(size::JOURNAL_EVENT_BYTES);
-        let units = (bytes / number(WRITE_UNIT_BYTES)).ceil();
-        let arithmetic =
-            format!("{} events / {} × {units} units ({said})", shown(self.events()), shown(batch));
-        self.writes("journal", self.events() / batch * units, arithmetic)
+    fn journal(&self) -> Line {
+        let (shared, units) = (self.sharing.events(), self.sharing.item_units());
+        let arithmetic = format!(
+            "{} events / {} that share an item × {units} units ({})",
+            shown(self.events()),
+            shown(shared),
+            self.sharing.because(shown)
+        );
+        self.writes("journal", self.events() / shared * units, arithmetic)
     }
 
     /// `completion = "each"` writes the event's item again, for each attempt.
@@ -257,8 +267,8 @@ impl Sheet<'_> {
         Some(self.writes("status on each event", units, arithmetic))
     }
 
-    /// `share`: what an event's place in the journal costs.
-    fn duplicates(&self, share: f64) -> Line {
+    fn duplicates(&self) -> Line {
+        let share = self.sharing.journal();
         let Traffic { duplicates_percent, cached_percent, .. } = self.traffic;
         let reach = self.events() * duplicates_percent / 100.0 * (100.0 - cached_percent) / 100.0;
         let arithmetic = format!(
@@ -298,15 +308,15 @@ impl Sheet<'_> {
     }
 
     fn nodes(&self) -> Line {
-        let nodes = self.traffic.nodes;
-        // A node writes at most one checkpoint a second, and only after an event was finished.
-        let heartbeats = SECONDS_PER_DAY / HEARTBEAT_SECS;
-        let most = SECONDS_PER_DAY / CHECKPOINT_SECS;
-        let checkpoints = (self.traffic.events_per_day / nodes.max(1)).clamp(heartbeats, most);
+        let nodes = number(self.traffic.nodes);
+        let writes = self.sharing.node_writes() * SECONDS_PER_DAY;
         let arithmetic = format!(
-            "{nodes} nodes × {checkpoints} writes: at most one a second while events are finished, one each {HEARTBEAT_SECS} s otherwise"
+            "{} nodes × {} writes: at most one a second while events are finished, one each {} s otherwise",
+            shown(nodes),
+            shown(writes),
+            shown(self.traffic.heartbeat().as_secs_f64())
         );
-        self.writes("heartbeat and checkpoint", number(nodes * checkpoints), arithmetic)
+        self.writes("heartbeat and checkpoint", nodes * writes, arithmetic)
     }
 
     fn refused(&self) -> Line {
@@ -315,20 +325,27 @@ impl Sheet<'_> {
     }
 
     fn expired(&self) -> Line {
-        self.writes("expired", 0.0, "deleted by time to live, which costs nothing".to_owned())
+        let said = match self.traffic.kept {
+            Kept::For(_) => "deleted by time to live, which costs nothing",
+            Kept::ForEver => {
+                "nothing: ids are remembered for ever, and DynamoDB deletes whole items only"
+            }
+        };
+        self.writes("expired", 0.0, said.to_owned())
     }
 
     /// Each node looks at the others as often as it says that it is there.
     fn watch(&self) -> Line {
         let Traffic { nodes, .. } = *self.traffic;
-        let looks = SECONDS_PER_DAY / HEARTBEAT_SECS;
+        let looks = SECONDS_PER_DAY / self.traffic.heartbeat().as_secs_f64();
         // What a node's item has at most in the middle of its work.
         let units = (nodes * WRITE_UNIT_BYTES).div_ceil(READ_UNIT_BYTES);
-        let units_day = number(nodes * looks * units);
+        let units_day = number(nodes * units) * looks;
         Line {
             what: "watching each other",
             arithmetic: format!(
-                "{nodes} nodes × {looks} queries × {units} units: of {READ_UNIT_BYTES} B, strongly consistent"
+                "{nodes} nodes × {} queries × {units} units: of {READ_UNIT_BYTES} B, strongly consistent",
+                shown(looks)
             ),
             write_units_day: 0.0,
             read_units_day: units_day,
@@ -351,11 +368,12 @@ impl Sheet<'_> {
             shown(self.events()),
             size::ITEM_BYTES_MAX
         );
-        let days = self.traffic.keep_days + limits::LARGE_BODIES_EXTRA.as_secs() / SECONDS_PER_DAY;
-        let gb = self.events() * number(days) * number(bytes) / GB;
+        let days = days(self.traffic.bodies_kept + limits::LARGE_BODIES_EXTRA);
+        let gb = self.events() * days * number(bytes) / GB;
         let kept = format!(
-            "{} events × {days} days × {bytes} B = {} GB × ${bucket_gb_month}",
+            "{} events × {} days × {bytes} B = {} GB × ${bucket_gb_month}",
             shown(self.events()),
+            shown(days),
             shown(gb)
         );
         let puts_usd = self.events() * DAYS_PER_MONTH * bucket_puts_thousand / 1e3;
@@ -365,31 +383,56 @@ impl Sheet<'_> {
         ]
     }
 
-    fn storage(&self) -> [Line; 2] {
-        let keep = self.traffic.keep_days;
-        let each = self.item_bytes + STORAGE_OVERHEAD_BYTES;
-        let gb = self.events() * number(keep) * number(each) / GB;
-        let line = |what, price: f64, arithmetic| Line {
+    fn storage(&self) -> [Line; 3] {
+        let Prices { storage_gb_month, backup_gb_month, .. } = *self.prices;
+        let line = |what, gb: f64, price: f64, arithmetic| Line {
             what,
             arithmetic,
             write_units_day: 0.0,
             read_units_day: 0.0,
             usd_month: gb * price,
         };
+        let (kept, for_how_long) = match self.traffic.kept {
+            Kept::For(time) => (days(time), ""),
+            Kept::ForEver => {
+                (FOR_EVER_DAYS, ": for ever, so this is after a year, and each year adds as much")
+            }
+        };
+        let each = self.item_bytes + STORAGE_OVERHEAD_BYTES;
+        let events = self.events() * kept * number(each) / GB;
         let stored = format!(
-            "{} events × {keep} days × ({} + {STORAGE_OVERHEAD_BYTES}) B = {} GB × ${}",
+            "{} events × {} days × ({} + {STORAGE_OVERHEAD_BYTES}) B = {} GB × ${storage_gb_month}{for_how_long}",
             shown(self.events()),
+            shown(kept),
             self.item_bytes,
-            shown(gb),
-            self.prices.storage_gb_month
+            shown(events)
         );
-        let backed_up =
-            format!("{} GB × ${}, whatever the window", shown(gb), self.prices.backup_gb_month);
+        let shared = self.sharing.events();
+        let item = number(size::JOURNAL_BYTES + STORAGE_OVERHEAD_BYTES);
+        let each = number(size::JOURNAL_EVENT_BYTES) + item / shared;
+        let kept = days(self.traffic.bodies_kept + size::JOURNAL_EXTRA);
+        let journal = self.events() * kept * each / GB;
+        let journaled = format!(
+            "{} events × {} days × ({} + ({} + {STORAGE_OVERHEAD_BYTES}) / {}) B = {} GB × ${storage_gb_month}",
+            shown(self.events()),
+            shown(kept),
+            size::JOURNAL_EVENT_BYTES,
+            size::JOURNAL_BYTES,
+            shown(shared),
+            shown(journal)
+        );
+        let all = events + journal;
+        let backed_up = format!("{} GB × ${backup_gb_month}, whatever the window", shown(all));
         [
-            line("storage", self.prices.storage_gb_month, stored),
-            line("point-in-time recovery", self.prices.backup_gb_month, backed_up),
+            line("storage", events, storage_gb_month, stored),
+            line("storage of the journal", journal, storage_gb_month, journaled),
+            line("point-in-time recovery", all, backup_gb_month, backed_up),
         ]
     }
+}
+
+fn days(time: Duration) -> f64 {
+    time.as_secs_f64() / SECONDS_PER_DAY
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate is not exact to sixteen digits")]
@@ -434,7 +477,9 @@ mod tests {
             nodes: 1,
             journal_batch: Some(20),
             journal_delay: limits::JOURNAL_DELAY_DEFAULT,
-            keep_days: 30,
+            node_lease: limits::NODE_LEASE_DEFAULT,
+            kept: Kept::For(Duration::from_hours(30 * 24)),
+            bodies_kept: Duration::from_hours(30 * 24),
             each: false,
         }
     }
@@ -468,20 +513,6 @@ mod tests {
         close(line(&long, "journal").write_units_day, 1e6 / 50.0 * 2.0);
         let alone = Traffic { journal_batch: Some(1), ..traffic() };
         close(line(&alone, "journal").write_units_day, 1e6);
-        // Where it was not measured, few events are alone, and many share as many as an item takes.
-        let quiet = Traffic { journal_batch: None, ..traffic() };
-        close(Estimate::of(&quiet, &Prices::US_EAST_1).journal_batch, 1.0);
-        let busy = Traffic { events_per_day: 86_400 * 800, ..quiet };
-        close(Estimate::of(&busy, &Prices::US_EAST_1).journal_batch, 20.0);
-        let patient = Traffic {
-            events_per_day: 86_400 * 6,
-            journal_delay: Duration::from_millis(500),
-            ..quiet
-        };
-        close(Estimate::of(&patient, &Prices::US_EAST_1).journal_batch, 3.0);
-        let flood = Traffic { events_per_day: 86_400 * 1_000_000, ..quiet };
-        let most = Estimate::of(&flood, &Prices::US_EAST_1).journal_batch;
-        close(most, number(size::JOURNAL_EVENTS_FULL));
     }
 
     #[test]
@@ -522,16 +553,64 @@ mod tests {
         let estimate = Estimate::of(&traffic(), &Prices::US_EAST_1);
         let usd: f64 = estimate.lines.iter().map(|line| line.usd_month).sum();
         close(estimate.usd_month, usd);
-        close(estimate.write_units_event * 1e6, estimate.write_units_day);
+        close(estimate.designs[0].write_units_event * 1e6, estimate.write_units_day);
         // A million units a day for a month of 730 hours.
         let accepted = line(&traffic(), "accepted and delivered");
         close(accepted.usd_month, 0.625 * 730.0 / 24.0);
         // A gibibyte kept: its price, and that of its copy.
         let each = (1 << 18) - size::EVENT_BYTES - STORAGE_OVERHEAD_BYTES;
         let gib = Traffic { compressed_bytes: Some(each), events_per_day: 1 << 12, ..traffic() };
-        let gib = Traffic { keep_days: 1, ..gib };
+        let gib = Traffic { kept: Kept::For(Duration::from_hours(24)), ..gib };
         close(line(&gib, "storage").usd_month, 0.25);
-        close(line(&gib, "point-in-time recovery").usd_month, 0.20);
+        // The journal is kept a week longer than the bodies: a twentieth of an item for each event, and 20 bytes.
+        let journal = 4096.0 * 37.0 * (20.0 + 155.0 / 20.0) / GB;
+        close(line(&gib, "storage of the journal").usd_month, 0.25 * journal);
+        close(line(&gib, "point-in-time recovery").usd_month, 0.20 * (1.0 + journal));
+    }
+
+    #[test]
+    fn what_is_kept_for_ever_is_counted_after_a_year_and_said_so() {
+        let kept = |kept| line(&Traffic { kept, ..traffic() }, "storage");
+        let (year, ever) = (kept(Kept::For(Duration::from_hours(365 * 24))), kept(Kept::ForEver));
+        close(year.usd_month, ever.usd_month);
+        assert!(ever.arithmetic.contains("each year adds as much"), "{}", ever.arithmetic);
+        assert!(!year.arithmetic.contains("for ever"), "{}", year.arithmetic);
+        let expired = line(&Traffic { kept: Kept::ForEver, ..traffic() }, "expired");
+        assert!(expired.arithmetic.starts_with("nothing"), "{}", expired.arithmetic);
+    }
+
+    #[test]
+    fn designs_are_compared_at_the_same_outcomes() {
+        let of = |traffic: &Traffic| Estimate::of(traffic, &Prices::US_EAST_1).designs;
+        // When all goes well: an item and a share here, two writes and four there.
+        let [own, update, index] = &of(&traffic())[..] else { panic!("three designs") };
+        close(own.delivered_write_units_event, 1.0 + 1.0 / 20.0 + 0.0864);
+        close(own.write_units_event, own.delivered_write_units_event);
+        close(update.write_units_event, 2.0);
+        close(index.write_units_event, 4.0);
+
+        // What was measured of events that take two attempts: 2, 1 and 3 units more; of duplicates: their item.
+        let rough = Traffic {
+            failures_percent: 50.0,
+            duplicates_percent: 10.0,
+            dead_percent: 5.0,
+            ..traffic()
+        };
+        let [own_rough, update, index] = &of(&rough)[..] else { panic!("three designs") };
+        close(own_rough.delivered_write_units_event, own.delivered_write_units_event);
+        let more = own_rough.write_units_event - own.write_units_event;
+        close(more, 0.5 * 2.0 + 0.1 * 1.05 + 0.05 * 2.0);
+        close(update.delivered_write_units_event, 2.0);
+        close(update.write_units_event, 2.0 + 0.5 + 0.1);
+        close(index.delivered_write_units_event, 4.0);
+        close(index.write_units_event, 4.0 + 0.5 * 3.0 + 0.1);
+
+        let two_kilobytes = Traffic { compressed_bytes: Some(1_500), each: true, ..traffic() };
+        let [own, update, index] = &of(&two_kilobytes)[..] else { panic!("three designs") };
+        close(own.delivered_write_units_event, 4.0 + 1.0 / 20.0 + 0.0864);
+        close(own.write_units_event, own.delivered_write_units_event);
+        close(update.delivered_write_units_event, 4.0);
+        close(index.delivered_write_units_event, 6.0);
     }
 
     #[test]
