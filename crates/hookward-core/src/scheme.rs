@@ -121,6 +121,7 @@ pub enum Encoding {
 
 /// What a signature covers: what an attacker who captured a request cannot change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Coverage {
     /// The body.
     pub body: bool,
@@ -642,7 +643,7 @@ impl Scheme {
         let mut body = sample.body.to_vec();
         match rules.time.as_ref().map(|time| (&time.place, time.unit)) {
             Some((TimePlace::Header(name), _)) => {
-                headers.push((name.first().clone(), time.clone()))
+                headers.push((name.first().clone(), time.clone()));
             }
             Some((TimePlace::Field(pointer), unit)) => {
                 let value = match (unit, time.parse::<u64>()) {

@@ -347,9 +347,7 @@ impl Source {
         let media = &self.rules.media;
         if !utf8 {
             Err(Refusal::UnsupportedType)
-        } else if essence.eq_ignore_ascii_case("application/json") {
-            Ok(BodyFormat::Json)
-        } else if is_one_of(&media.json) {
+        } else if essence.eq_ignore_ascii_case("application/json") || is_one_of(&media.json) {
             Ok(BodyFormat::Json)
         } else if is_one_of(&media.opaque) {
             Ok(BodyFormat::Opaque)

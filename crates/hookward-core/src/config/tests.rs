@@ -651,7 +651,7 @@ fn a_described_signature_covers_what_it_must() {
     );
     check_signature(
         "list = {}\nprefix = 'a'",
-        r#"3:10: sources.a.signature.prefix: a list of signatures has labels and no prefix; remove `prefix` or `list`"#,
+        "3:10: sources.a.signature.prefix: a list of signatures has labels and no prefix; remove `prefix` or `list`",
     );
     check_signature(
         "algorithm = 'hmac-sha1'",

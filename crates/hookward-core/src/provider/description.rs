@@ -87,8 +87,9 @@ impl Provider {
         }
         let algorithms: Vec<_> =
             scheme.versions.iter().map(|version| version.algorithm.to_string()).collect();
-        let more: String = scheme.more_headers.iter().map(|name| format!(" or {name}")).collect();
-        let place = format!("{}{more}", scheme.signature);
+        let mut places = vec![scheme.signature.to_string()];
+        places.extend(scheme.more_headers.iter().map(ToString::to_string));
+        let place = places.join(" or ");
         if scheme.is_token() {
             return format!("{place}: the secret itself");
         }

@@ -1,7 +1,7 @@
 //! What signing a sample needs and verifying does not.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Head, json::Pointer};
 
@@ -36,7 +36,7 @@ pub(super) fn with_field(body: &[u8], pointer: &Pointer, value: Value) -> Option
         place = match place {
             Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?)?,
             Value::Object(fields) => {
-                fields.entry(key).or_insert_with(|| Value::Object(Default::default()))
+                fields.entry(key).or_insert_with(|| Value::Object(Map::default()))
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return None,
         };

@@ -458,8 +458,11 @@ fn base(
     }
 }
 
+/// Options as they are written: by name, with their values.
+type Options = Vec<(At<String>, At<Vec<String>>)>;
+
 /// What is configured of a scheme beside its secrets.
-fn settings(url: Slot<http::Uri>, options: Slot<Vec<(At<String>, At<Vec<String>>)>>) -> Settings {
+fn settings(url: Slot<http::Uri>, options: Slot<Options>) -> Settings {
     let options = options.value().unwrap_or_default();
     let options = options.into_iter().map(|(name, values)| {
         (name.value.into(), values.value.into_iter().map(Into::into).collect())
