@@ -247,9 +247,11 @@ impl Is {
     }
 }
 
-/// What a source says on a stranger's behalf: short, visible, and no line break that could begin a header.
+/// What a source says on a stranger's behalf: short, visible, no line break that could begin a header, and nothing that could
+/// begin a tag where somebody takes it for a page after all.
 fn is_sayable(text: &str) -> bool {
-    text.len() <= limits::CHALLENGE_BYTES_MAX && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+    text.len() <= limits::CHALLENGE_BYTES_MAX
+        && text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'<' && b != b'>')
 }
 
 impl Phrase {

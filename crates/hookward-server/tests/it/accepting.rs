@@ -404,7 +404,7 @@ async fn a_challenge_is_answered_to_who_can_sign_and_never_stored() {
     // What is no token is not echoed.
     let script = r#"{"type":"url_verification","challenge":"<script>alert(1)</script> "}"#;
     let refused = world.sends(&world.letter("slack", "", script)).await;
-    assert_eq!((refused.status, &*refused.code()), (400, "malformed"));
+    assert_eq!((refused.status, &*refused.code()), (403, "forbidden"));
     assert!(!refused.text().contains("script"));
 }
 

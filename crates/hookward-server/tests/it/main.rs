@@ -12,6 +12,8 @@ mod delivering;
 #[cfg(test)]
 mod framing;
 #[cfg(test)]
+mod handshaking;
+#[cfg(test)]
 mod living;
 #[cfg(test)]
 mod network;

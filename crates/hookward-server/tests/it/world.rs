@@ -148,6 +148,7 @@ pub(crate) struct World {
     /// What goes wrong with the store, and how often it was asked.
     pub store: Faulty,
     pub clock: Arc<dyn Clock>,
+    gateway: Arc<Gateway>,
     watched: Watched,
     senders: BTreeMap<String, Source>,
     config: Config,
@@ -182,11 +183,13 @@ impl World {
         );
         let token = AdminToken::new(Secret::new(ADMIN_TOKEN.to_owned())).unwrap();
         let admin = Some(("127.0.0.1:0".parse().unwrap(), token));
-        let server = Server::start_at(setup.pace, gateway, &config.server, admin).unwrap();
+        let server =
+            Server::start_at(setup.pace, Arc::clone(&gateway), &config.server, admin).unwrap();
         Self {
             app,
             store,
             clock: setup.clock,
+            gateway,
             watched,
             senders: senders(&config),
             address: server.address(),
@@ -194,6 +197,10 @@ impl World {
             config,
             server: Some(server),
         }
+    }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -436,7 +443,9 @@ fn sources(config: &Config) -> Vec<Source> {
     let source = |source: &hookward_core::config::SourceConfig| {
         let secrets =
             source.secrets.iter().map(|secret| (literal(&secret.reference), secret.validity));
-        Source::new(source.rules.clone(), secrets.collect()).unwrap()
+        let token = source.verify_token.as_ref().map(|token| literal(&token.reference));
+        let made = Source::new(source.rules.clone(), secrets.collect()).unwrap();
+        made.with_verify_token(token)
     };
     config.sources.iter().map(source).collect()
 }
