@@ -11,7 +11,6 @@ use crate::{
     client::{self, Http},
     dynamodb::{
         connection::{Connection, Refusal},
-        create::WRITE_ISOLATION,
         inspect::Inspected,
         judge::judge,
         wanted::Wanted,
@@ -38,9 +37,6 @@ pub(super) async fn look(config: &Config, role: Role) -> Vec<Finding> {
         Ok(found) => {
             findings.push(taken());
             findings.extend(judge(&found, &wanted.store, connection.is_amazon()));
-            if !connection.is_amazon() {
-                findings.extend(write_isolation(&connection, &found).await);
-            }
         }
         Err(refusal) => {
             let is_lost =
@@ -119,52 +115,5 @@ async fn endpoint(connection: &Connection) -> Vec<Finding> {
             let todo = "see that the region exists and that the network lets through to it (a VPC needs a gateway endpoint)";
             vec![Finding::error("endpoint", endpoint, said, todo)]
         }
-    }
-}
-
-/// ScyllaDB Alternator says by a tag how it keeps writes apart. Elsewhere there is no such tag.
-async fn write_isolation(connection: &Connection, found: &Inspected) -> Option<Finding> {
-    let arn = found.arn.as_deref()?;
-    let answer = connection.client.list_tags_of_resource().resource_arn(arn).send().await.ok()?;
-    let tag = answer.tags().iter().find(|tag| tag.key() == WRITE_ISOLATION)?;
-    Some(isolation(&connection.table, tag.value()))
-}
-
-fn isolation(table: &str, value: &str) -> Finding {
-    let check = "write-isolation";
-    let todo = format!("set the tag {WRITE_ISOLATION} of the table to always_use_lwt");
-    match value {
-        "a" | "always" | "always_use_lwt" => Finding::good(check, table, value),
-        "o" | "only_rmw_uses_lwt" => {
-            let said =
-                format!("{value}: conditional and plain writes of one item are not kept apart");
-            Finding::warning(check, table, said).with(todo)
-        }
-        "f" | "forbid" | "forbid_rmw" => {
-            Finding::error(check, table, format!("{value}: conditional writes are refused"), todo)
-        }
-        _ => {
-            let said = format!("{value}: of two equal events at once, both are taken for new");
-            Finding::error(check, table, said, todo)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn isolation_that_breaks_deduplication_is_an_error() {
-        let check = |value, expected| {
-            assert_eq!(isolation("webhooks", value).severity, expected, "{value}");
-        };
-        check("always_use_lwt", Severity::Good);
-        check("always", Severity::Good);
-        check("only_rmw_uses_lwt", Severity::Warning);
-        check("forbid_rmw", Severity::Error);
-        check("unsafe_rmw", Severity::Error);
-        check("u", Severity::Error);
-        check("something new", Severity::Error);
     }
 }

@@ -327,6 +327,51 @@ fn what_is_no_amazon_may_have_less() {
     assert_eq!(created.unwrap().1["Tags"], tag);
 }
 
+/// A table in ScyllaDB Alternator.
+fn in_alternator() -> Value {
+    let mut table = table();
+    table["TableArn"] = json!("arn:scylla:alternator:alternator_webhooks:scylla:table/webhooks");
+    table
+}
+
+#[test]
+fn a_table_that_is_there_gets_the_tag_that_alternator_needs() {
+    let amazon = Amazon::start(State { table: Some(in_alternator()), ..everything() });
+    let place = at(&amazon, "");
+    let tag = || amazon.with(|state| state.tags.clone());
+    let wanted = || vec![("system:write_isolation".to_owned(), "always_use_lwt".to_owned())];
+
+    // Without the flag, only told.
+    let said = with_credentials(&place, &["dynamodb", "create"]).well();
+    assert!(said.contains("WARNING write-isolation: webhooks: the table has no tag"), "{said}");
+    assert!(said.contains("run `hookward dynamodb create --alternator`"), "{said}");
+    assert_eq!(amazon.changes(), [""; 0]);
+
+    let set = ["dynamodb", "create", "--alternator"];
+    let said = with_credentials(&place, &set).well();
+    assert!(said.contains("set     write isolation: always_use_lwt\n"), "{said}");
+    assert!(!said.contains("WARNING write-isolation"), "{said}");
+    assert_eq!(tag(), wanted());
+    let said = with_credentials(&place, &set).well();
+    assert!(said.contains("already write isolation: always_use_lwt"), "{said}");
+
+    amazon.with(|state| state.tags[0].1 = "unsafe_rmw".to_owned());
+    let said = with_credentials(&place, &set).well();
+    assert!(said.contains("set     write isolation: always_use_lwt, and no more unsafe_rmw"));
+    assert_eq!(tag(), wanted());
+    assert_eq!(amazon.changes(), ["TagResource", "TagResource"]);
+
+    // What cannot be set is a person's to set.
+    amazon.with(|state| {
+        state.tags.clear();
+        state.unknown = vec!["TagResource"];
+    });
+    let ran = with_credentials(&place, &set);
+    assert!(ran.out.contains("FAILED  write isolation: not known here"), "{ran:?}");
+    assert!(ran.out.contains("set the table's tag system:write_isolation to always_use_lwt"));
+    ran.badly(1, &["not as the configuration wants it"]);
+}
+
 #[test]
 fn without_credentials_or_an_answer_nothing_is_created() {
     let place = place("endpoint = \"http://127.0.0.1:1\"\n");
@@ -485,3 +530,10 @@ fn missing_credentials_are_told_as_such() {
     );
     assert!(ran.out.contains("set AWS_PROFILE or AWS_ACCESS_KEY_ID"), "{ran:?}");
 }
+    amazon.with(|state| state.table = Some(table()));
+    assert_eq!(doctor(&place, "doctor", "write-isolation"), [], "DynamoDB Local has no choice");
+
+    amazon.with(|state| state.table = Some(in_alternator()));
+    let [(severity, found)] = &doctor(&place, "doctor", "write-isolation")[..] else { panic!() };
+    assert!(severity == "warning" && found.contains("has no tag"), "{found}");
+
