@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     amazon::{Amazon, State, everything, table},
-    program::{Place, Ran, ran},
+    engine,
+    program::{Gateway, Place, Ran, ask, ran},
 };
 
 const STORE: &str = r#"
@@ -513,6 +514,81 @@ fn the_doctor_says_what_is_missing_and_what_to_do() {
     assert_eq!(of("time-to-live").0, "warning");
 
     let nobody = self::place("endpoint = \"http://127.0.0.1:1\"\n");
+/// All items of a table in DynamoDB Local.
+fn items(table: &str) -> Value {
+    let asked = json!({ "TableName": table, "ConsistentRead": true }).to_string();
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\
+         content-type: application/x-amz-json-1.0\r\nx-amz-target: DynamoDB_20120810.Scan\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential=hookward/20260101/eu-central-1/dynamodb/aws4_request, \
+         SignedHeaders=host, Signature=none\r\n\r\n{asked}",
+        asked.len()
+    );
+    let answer = ask(engine::address(), &request).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str::<Value>(body).unwrap_or_else(|error| panic!("{error}: {answer}"))["Items"]
+        .take()
+}
+
+#[test]
+fn what_the_doctor_tries_changes_no_item() {
+    let place = Place::new();
+    let table = format!("tried-{}", std::process::id());
+    let store = format!(
+        "[store]\nkind = \"dynamodb\"\ntable = \"{table}\"\nregion = \"eu-central-1\"\nendpoint = \"http://{}\"",
+        engine::address()
+    );
+    place.configure(|text| text.replace("[store]\npath = \"events\"", &store));
+    with_credentials(&place, &["dynamodb", "create"]).well();
+    let mut serve = place.command(&["serve"]);
+    serve.env("AWS_ACCESS_KEY_ID", "hookward").env("AWS_SECRET_ACCESS_KEY", "hookward");
+    let gateway = Gateway::start(serve);
+    assert_eq!(gateway.takes_order(1), 200);
+    place.app.got(1);
+    gateway.stops();
+
+    let before = items(&table);
+    assert!(before.as_array().is_some_and(|items| items.len() > 1), "{before}");
+    let [(severity, found)] = &doctor(&place, "gateway", "permissions")[..] else { panic!() };
+    // Each of them is one that DynamoDB understands.
+    assert!(severity == "skipped" && found.contains("in 30 attempts"), "{found}");
+    assert_eq!(items(&table), before);
+}
+
+#[test]
+fn each_thing_that_credentials_may_beyond_their_role_is_named() {
+    let amazon = Amazon::start(everything());
+    let place = at(&amazon, "");
+    for (role, action, key) in [
+        ("reader", "PutItem", "r#hookward-doctor"),
+        ("reader", "PutItem", "j#hookward-doctor"),
+        ("reader", "UpdateItem", "e#hookward-doctor"),
+        ("reader", "UpdateItem", "n"),
+        ("gateway", "UpdateItem", "r#hookward-doctor"),
+        ("gateway", "UpdateItem", "j#hookward-doctor"),
+        ("gateway", "UpdateItem", "d#hookward-doctor"),
+        ("trainer", "DeleteItem", "n"),
+        ("gateway", "DeleteItem", "r#hookward-doctor"),
+        ("gateway", "DeleteItem", "j#hookward-doctor"),
+        ("gateway", "DeleteItem", "x#hookward-doctor"),
+        ("doctor", "Query", "j#hookward-doctor"),
+        ("trainer", "Query", "x#hookward-doctor"),
+        ("reader", "Query", "e#hookward-doctor"),
+        ("gateway", "BatchWriteItem", "e#hookward-doctor"),
+        ("replayer", "BatchWriteItem", "e#hookward-doctor"),
+    ] {
+        let mut allowed = lets(&place, role);
+        allowed.retain(|(it, of)| (&**it, &**of) != (action, key));
+        allowed.push((action.to_owned(), key.to_owned()));
+        amazon.with(|state| state.lets = Some(allowed));
+        let [(severity, found)] = &doctor(&place, role, "permissions")[..] else {
+            panic!("{role}")
+        };
+        let expected = format!("may more than they need: dynamodb:{action} on {key}");
+        assert!(severity == "warning" && found.ends_with(&expected), "{role}: {found}");
+    }
+}
+
     let [(severity, _)] = &doctor(&nobody, "doctor", "endpoint")[..] else { panic!() };
     assert_eq!(severity, "error");
 }
