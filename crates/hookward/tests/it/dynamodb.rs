@@ -165,21 +165,42 @@ fn the_region_is_from_the_command_line_the_file_or_the_environment() {
 }
 
 #[test]
+fn a_key_that_is_named_by_its_alias_is_the_one_that_has_it() {
+    let place = place("kms_key = \"alias/webhooks\"\n");
+    let under_key = |policy: &Value| {
+        let all = policy["Statement"].as_array().unwrap();
+        all.iter().find(|it| it["Sid"] == "WriteUnderKey").unwrap().clone()
+    };
+    let iam = ["dynamodb", "iam", "--account", "123456789012", "--role", "gateway"];
+    let statement = under_key(&place.run(&iam).json());
+    assert_eq!(statement["Resource"], "arn:aws:kms:eu-central-1:123456789012:key/*");
+    let condition = |via: Value| {
+        json!({
+            "StringEquals": { "kms:ViaService": via },
+            "ForAnyValue:StringEquals": { "kms:ResourceAliases": ["alias/webhooks"] },
+        })
+    };
+    assert_eq!(statement["Condition"], condition(json!("dynamodb.eu-central-1.amazonaws.com")));
+
+    let template = place.run(&["dynamodb", "cloudformation", "--policies", "--json"]).json();
+    let encryption = &template["Resources"]["Table"]["Properties"]["SSESpecification"];
+    assert_eq!(encryption["KMSMasterKeyId"], "alias/webhooks");
+    let policy = &template["Resources"]["GatewayPolicy"]["Properties"]["PolicyDocument"];
+    let statement = under_key(policy);
+    let all =
+        json!({ "Fn::Sub": "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*" });
+    assert_eq!(statement["Resource"], all);
+    let via = json!({ "Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}" });
+    assert_eq!(statement["Condition"], condition(via));
+}
+
+#[test]
 fn what_cannot_be_printed_says_why() {
     let iam = ["dynamodb", "iam", "--account", "123456789012"];
     let usual = Place::new();
     for command in [&iam[..], &["dynamodb", "cloudformation"], &["dynamodb", "terraform"]] {
         usual.run(command).badly(78, &["embedded store", "kind = \"dynamodb\""]);
     }
-    let alias = place("kms_key = \"alias/webhooks\"\n");
-    let said = ["cannot name a key by its alias", "aws kms describe-key --key-id alias/webhooks"];
-    alias.run(&iam).badly(78, &said);
-    alias.run(&["dynamodb", "cloudformation", "--policies"]).badly(78, &said);
-    // The table alone can be encrypted under an alias.
-    let template = alias.run(&["dynamodb", "cloudformation", "--json"]).json();
-    let encryption = &template["Resources"]["Table"]["Properties"]["SSESpecification"];
-    assert_eq!(encryption["KMSMasterKeyId"], "alias/webhooks");
-
     let place = place("");
     place.run(&["dynamodb", "iam"]).badly(2, &["--account"]);
     place.run(&["dynamodb", "iam", "--account", "1234"]).badly(2, &["12 digits"]);
@@ -493,27 +514,6 @@ fn credentials_that_may_more_or_less_than_their_role_are_told() {
     assert!(severity == "skipped" && found.contains("looks at no permissions"), "{found}");
 }
 
-#[test]
-fn the_doctor_says_what_is_missing_and_what_to_do() {
-    let amazon = Amazon::start(State::default());
-    let place = at(&amazon, "");
-    let [(severity, found)] = &doctor(&place, "doctor", "table")[..] else { panic!() };
-    assert!(severity == "error" && found.contains("there is no such table"), "{found}");
-    let ran = with_credentials(&place, &["doctor"]);
-    assert!(ran.out.contains("run `hookward dynamodb create`"), "{ran:?}");
-    ran.badly(1, &["errors"]);
-
-    amazon.with(|state| {
-        state.table = Some(table());
-        state.tags = vec![("system:write_isolation".to_owned(), "unsafe_rmw".to_owned())];
-        state.unknown = vec!["DescribeContinuousBackups"];
-    });
-    let of = |check| doctor(&place, "doctor", check).remove(0);
-    assert_eq!(of("write-isolation").0, "error");
-    assert_eq!(of("recovery").0, "warning");
-    assert_eq!(of("time-to-live").0, "warning");
-
-    let nobody = self::place("endpoint = \"http://127.0.0.1:1\"\n");
 /// All items of a table in DynamoDB Local.
 fn items(table: &str) -> Value {
     let asked = json!({ "TableName": table, "ConsistentRead": true }).to_string();
@@ -589,6 +589,33 @@ fn each_thing_that_credentials_may_beyond_their_role_is_named() {
     }
 }
 
+#[test]
+fn the_doctor_says_what_is_missing_and_what_to_do() {
+    let amazon = Amazon::start(State::default());
+    let place = at(&amazon, "");
+    let [(severity, found)] = &doctor(&place, "doctor", "table")[..] else { panic!() };
+    assert!(severity == "error" && found.contains("there is no such table"), "{found}");
+    let ran = with_credentials(&place, &["doctor"]);
+    assert!(ran.out.contains("run `hookward dynamodb create`"), "{ran:?}");
+    ran.badly(1, &["errors"]);
+
+    amazon.with(|state| state.table = Some(table()));
+    assert_eq!(doctor(&place, "doctor", "write-isolation"), [], "DynamoDB Local has no choice");
+
+    amazon.with(|state| state.table = Some(in_alternator()));
+    let [(severity, found)] = &doctor(&place, "doctor", "write-isolation")[..] else { panic!() };
+    assert!(severity == "warning" && found.contains("has no tag"), "{found}");
+
+    amazon.with(|state| {
+        state.tags = vec![("system:write_isolation".to_owned(), "unsafe_rmw".to_owned())];
+        state.unknown = vec!["DescribeContinuousBackups"];
+    });
+    let of = |check| doctor(&place, "doctor", check).remove(0);
+    assert_eq!(of("write-isolation").0, "error");
+    assert_eq!(of("recovery").0, "warning");
+    assert_eq!(of("time-to-live").0, "warning");
+
+    let nobody = self::place("endpoint = \"http://127.0.0.1:1\"\n");
     let [(severity, _)] = &doctor(&nobody, "doctor", "endpoint")[..] else { panic!() };
     assert_eq!(severity, "error");
 }
@@ -606,10 +633,3 @@ fn missing_credentials_are_told_as_such() {
     );
     assert!(ran.out.contains("set AWS_PROFILE or AWS_ACCESS_KEY_ID"), "{ran:?}");
 }
-    amazon.with(|state| state.table = Some(table()));
-    assert_eq!(doctor(&place, "doctor", "write-isolation"), [], "DynamoDB Local has no choice");
-
-    amazon.with(|state| state.table = Some(in_alternator()));
-    let [(severity, found)] = &doctor(&place, "doctor", "write-isolation")[..] else { panic!() };
-    assert!(severity == "warning" && found.contains("has no tag"), "{found}");
-
