@@ -150,6 +150,10 @@ pub const NODE_LEASE_DEFAULT: Duration = Duration::from_secs(30);
 /// minds; at 400 events a second, ten share one.
 pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(25);
 
+/// The largest item of a DynamoDB table that is written, in bytes: DynamoDB refuses one of 400 KiB, and this leaves room for the
+/// attributes beside the compressed body.
+pub const DYNAMODB_ITEM_BYTES_MAX: usize = 350 * 1024;
+
 /// The cap on a shared store's write units a second: what a new on-demand table takes at once.
 pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;
 

@@ -77,6 +77,11 @@ async fn what_the_store_cannot_keep_at_all_is_not_put_off() {
     world.store.next(Op::Append, Fault::TooLarge);
     let answer = world.sends(&world.order(1)).await;
     assert_eq!((answer.status, &*answer.code()), (413, "too_large"));
+    assert!(
+        answer.text().contains("larger than the 0 bytes that can be kept"),
+        "{}",
+        answer.text()
+    );
     assert_eq!(answer.retry_after(), None);
 }
 

@@ -196,6 +196,21 @@ fn a_key_that_is_named_by_its_alias_is_the_one_that_has_it() {
 
 #[test]
 fn what_cannot_be_printed_says_why() {
+#[test]
+fn that_larger_bodies_need_a_bucket_is_noted() {
+    let check =
+        |place: &Place, more: &[&str]| place.run(&[&["check", "--no-secrets"], more].concat());
+    let usual = place("");
+    let said = check(&usual, &[]).well();
+    assert!(said.contains("\nnote: a body of more than 350KiB"), "{said}");
+    assert!(check(&usual, &["--json"]).json()["notes"][0].is_string());
+    let bucket = place("large_bodies_bucket = \"bodies\"\n");
+    assert!(!check(&bucket, &[]).well().contains("note:"));
+    usual.write("hookward.toml", &format!("{STORE}{SOURCE}body_max = \"1025KiB\"\n"));
+    let said = ["sources.orders.body_max: a body of more than 350KiB", "set `large_bodies_bucket`"];
+    check(&usual, &["--strict"]).badly(78, &said);
+}
+
     let iam = ["dynamodb", "iam", "--account", "123456789012"];
     let usual = Place::new();
     for command in [&iam[..], &["dynamodb", "cloudformation"], &["dynamodb", "terraform"]] {
