@@ -17,13 +17,14 @@ impl Failure {
 
     /// An error with its causes, behind what was being done.
     pub(crate) fn of(doing: impl Into<String>, error: &dyn Error) -> Self {
-        let mut message = format!("{}: {error}", doing.into());
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
-        Self::new(message)
+        Self::new(format!("{}: {}", doing.into(), chain(error)))
+    }
+
+    /// With something that may help too.
+    #[must_use]
+    pub(crate) fn and(mut self, hint: &str) -> Self {
+        self.message = format!("{}; {hint}", self.message);
+        self
     }
 
     /// The configuration is wrong.
@@ -38,6 +39,17 @@ impl Failure {
         eprintln!("hookward: {}", self.message);
         ExitCode::from(self.code)
     }
+}
+
+/// An error and what caused it, each in its own words.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told = format!("{told}: {cause}");
+        source = cause.source();
+    }
+    told
 }
 
 impl fmt::Display for Failure {

@@ -10,9 +10,10 @@ use super::{Finding, bucket, clock, finding::Severity, permissions};
 use crate::{
     client::{self, Http},
     dynamodb::{
+        advice::{NO_CREDENTIALS, NO_TABLE},
         connection::{Connection, Refusal},
         inspect::Inspected,
-        judge::judge,
+        judge::{is_foreign, judge},
         wanted::Wanted,
     },
     failure::Failure,
@@ -37,6 +38,10 @@ pub(super) async fn look(config: &Config, role: Role) -> Vec<Finding> {
         Ok(found) => {
             findings.push(taken());
             findings.extend(judge(&found, &wanted.store, connection.is_amazon()));
+            // Nothing is tried on a table of somebody else's.
+            if is_foreign(&findings) {
+                return findings;
+            }
         }
         Err(refusal) => {
             let is_lost =
@@ -61,13 +66,10 @@ fn unseen(wanted: &Wanted, role: Role, refusal: &Refusal) -> Vec<Finding> {
     let table = &wanted.store.table;
     match refusal {
         Refusal::NotFound => {
-            let todo = "run `hookward dynamodb create`, or correct `table` and `region` in [store]";
-            vec![taken(), Finding::error("table", table, refusal, todo)]
+            vec![taken(), Finding::error("table", table, refusal, NO_TABLE)]
         }
         Refusal::Credentials(_) => {
-            let todo =
-                "set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret, or give the machine a role";
-            vec![Finding::error("credentials", "AWS", refusal, todo)]
+            vec![Finding::error("credentials", "AWS", refusal, NO_CREDENTIALS)]
         }
         Refusal::Denied(_) if role == Role::Doctor => {
             let todo = "give them the policy of `hookward dynamodb iam --role doctor`, or say whose they are with --role";

@@ -15,9 +15,10 @@ use hookward_core::config::DynamoDb;
 use serde::Serialize;
 
 use super::{
+    advice::NO_CREDENTIALS,
     connection::{Connection, Refusal},
     inspect::{Answer, Billing, Inspected, Isolation, Status, WRITE_ISOLATION},
-    judge::judge,
+    judge::{is_foreign, judge},
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
 };
 use crate::{
@@ -162,9 +163,7 @@ impl Setting<'_> {
         let found = if found.status == Status::Active { found } else { self.active().await? };
         let verdict = judge(&found, self.wanted, self.connection.is_amazon());
         // Another table's items must not begin to expire.
-        let is_ours =
-            verdict.iter().any(|it| it.check == "key-schema" && it.severity == Severity::Good);
-        if !is_ours {
+        if is_foreign(&verdict) {
             return Ok((steps, verdict));
         }
         steps.push(self.time_to_live(&found).await);
@@ -180,7 +179,22 @@ impl Setting<'_> {
 
     fn cannot(&self, what: &str, refusal: &Refusal) -> Failure {
         let place = &self.connection.endpoint;
-        Failure::new(format!("cannot {what} table {} at {place}: {refusal}", self.wanted.table))
+        let todo = match refusal {
+            Refusal::Credentials(_) => format!("; {NO_CREDENTIALS}"),
+            Refusal::Denied(_) => {
+                "; give them the policy of `hookward dynamodb iam --role provisioner`".to_owned()
+            }
+            Refusal::NotFound
+            | Refusal::Unsupported(_)
+            | Refusal::Busy(_)
+            | Refusal::Invalid(_)
+            | Refusal::Condition
+            | Refusal::Failed(_) => String::new(),
+        };
+        Failure::new(format!(
+            "cannot {what} table {} at {place}: {refusal}{todo}",
+            self.wanted.table
+        ))
     }
 
     async fn create(&self) -> Result<Step, Failure> {

@@ -3,17 +3,22 @@
 use hookward_core::config::DynamoDb;
 
 use super::{
+    advice::FOREIGN_TABLE,
     connection::Refusal,
     inspect::{Answer, Billing, Inspected, Isolation, Keys, Status, WRITE_ISOLATION},
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY},
 };
-use crate::doctor::finding::Finding;
+use crate::doctor::finding::{Finding, Severity};
 
 /// What is right and what is not. Errors are what loses events, handles them twice, or keeps the gateway from
 /// working; what only Amazon has is no more than a warning elsewhere.
 pub(crate) fn judge(found: &Inspected, wanted: &DynamoDb, is_amazon: bool) -> Vec<Finding> {
     let table = Subject { name: &wanted.table, is_amazon };
     let mut findings = vec![table.is_there(found), table.keys(&found.keys)];
+    // How a table of somebody else's is set up is nobody's business here.
+    if is_foreign(&findings) {
+        return findings;
+    }
     findings.extend(table.indexes(found.indexes));
     findings.extend(table.billing(found.billing, wanted.write_units_max));
     findings.push(table.time_to_live(&found.time_to_live));
@@ -22,6 +27,11 @@ pub(crate) fn judge(found: &Inspected, wanted: &DynamoDb, is_amazon: bool) -> Ve
     findings.push(table.encryption(found, wanted.kms_key.as_deref()));
     findings.extend(table.isolation(&found.isolation));
     findings
+}
+
+/// Whether a table was found not to be Hookward's.
+pub(crate) fn is_foreign(findings: &[Finding]) -> bool {
+    findings.iter().any(|it| it.check == "key-schema" && it.severity == Severity::Error)
 }
 
 struct Subject<'t> {
@@ -89,8 +99,7 @@ impl Subject<'_> {
             shown(&keys.partition),
             shown(&keys.sort)
         );
-        let todo = "keys cannot be changed: give another name as `table` in [store], and run `hookward dynamodb create`";
-        Finding::error("key-schema", self.name, said, todo)
+        Finding::error("key-schema", self.name, said, FOREIGN_TABLE)
     }
 
     fn indexes(&self, indexes: usize) -> Option<Finding> {
@@ -274,7 +283,7 @@ mod tests {
     use hookward_core::config::Completion;
 
     use super::*;
-    use crate::doctor::finding::Severity::{self, Error, Good, Skipped, Warning};
+    use crate::doctor::finding::Severity::{Error, Good, Skipped, Warning};
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1-2-3";
 

@@ -11,7 +11,7 @@ use super::{
     document::{BucketNames, KeyNames, Names},
     tree::Tree,
 };
-use crate::{failure::Failure, secrets, settings::ConfigFile};
+use crate::{aws, failure::Failure, secrets, settings::ConfigFile};
 
 /// The partition key, the sort key, and the attribute that says when an item may be deleted.
 pub(crate) use hookward_store::dynamodb::{EXPIRES as EXPIRY, PK as PARTITION_KEY, SK as SORT_KEY};
@@ -32,7 +32,12 @@ impl Wanted {
     /// What a configuration file wants.
     pub(crate) fn load(file: &ConfigFile) -> Result<Self, Failure> {
         let (config, _) = file.load()?;
-        Self::of(&config).ok_or_else(|| {
+        Self::within(&config, file)
+    }
+
+    /// What a configuration that came from this file wants.
+    pub(crate) fn within(config: &Config, file: &ConfigFile) -> Result<Self, Failure> {
+        Self::of(config).ok_or_else(|| {
             Failure::config(format!(
                 "{} has an embedded store: set kind = \"dynamodb\" in [store]",
                 file.config.display()
@@ -85,14 +90,13 @@ impl Owner {
     /// The literal ARNs of what the configuration names.
     pub(crate) fn names(&self, wanted: &Wanted) -> Result<Names, Failure> {
         let region = self.region.clone().or_else(|| wanted.region()).ok_or_else(|| {
-            Failure::config("which region? set `region` in [store], or give --region")
+            Failure::config("which region? set `region` in [store] or AWS_REGION, or give --region")
         })?;
         let account = &self.account;
-        let partition = partition(&region);
+        let aws::Partition { name: partition, suffix } = aws::partition(&region);
         let table =
             format!("arn:{partition}:dynamodb:{region}:{account}:table/{}", wanted.store.table);
         let key = wanted.store.kms_key.as_deref().map(|key| {
-            let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
             let KeyArn { arn, alias } =
                 KeyArn::of(key, &format!("arn:{partition}:kms:{region}:{account}"));
             let via = format!("dynamodb.{region}.{suffix}");
@@ -129,17 +133,6 @@ impl KeyArn {
         } else {
             Self { arn: format!("{prefix}:key/{key}"), alias: None }
         }
-    }
-}
-
-/// The part of AWS that a region is in.
-fn partition(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
     }
 }
 

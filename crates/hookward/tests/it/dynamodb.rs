@@ -160,7 +160,9 @@ fn the_region_is_from_the_command_line_the_file_or_the_environment() {
     );
     let government = named(resource(&[], Some("us-gov-west-1")));
     assert_eq!(government, table("aws-us-gov", "us-gov-west-1"));
-    resource(&[], None).badly(78, &["which region?", "--region"]);
+    resource(&[], None).badly(78, &["which region?", "AWS_REGION", "--region"]);
+    let sovereign = named(resource(&["--region", "eusc-de-east-1"], None));
+    assert_eq!(sovereign, table("aws-eusc", "eusc-de-east-1"));
     resource(&["--region", "EU"], None).badly(2, &["eu-central-1"]);
 }
 
@@ -195,8 +197,6 @@ fn a_key_that_is_named_by_its_alias_is_the_one_that_has_it() {
 }
 
 #[test]
-fn what_cannot_be_printed_says_why() {
-#[test]
 fn that_larger_bodies_need_a_bucket_is_noted() {
     let check =
         |place: &Place, more: &[&str]| place.run(&[&["check", "--no-secrets"], more].concat());
@@ -211,6 +211,8 @@ fn that_larger_bodies_need_a_bucket_is_noted() {
     check(&usual, &["--strict"]).badly(78, &said);
 }
 
+#[test]
+fn what_cannot_be_printed_says_why() {
     let iam = ["dynamodb", "iam", "--account", "123456789012"];
     let usual = Place::new();
     for command in [&iam[..], &["dynamodb", "cloudformation"], &["dynamodb", "terraform"]] {
@@ -341,6 +343,60 @@ fn a_table_of_somebody_elses_is_left_alone() {
 }
 
 #[test]
+fn of_a_table_of_somebody_elses_only_that_is_told() {
+    let mut other = table();
+    other["KeySchema"] = json!([{ "AttributeName": "pk", "KeyType": "HASH" }]);
+    other["DeletionProtectionEnabled"] = json!(false);
+    let amazon = Amazon::start(State { table: Some(other), ..State::default() });
+    let place = at(&amazon, "");
+    let ran = with_credentials(&place, &["doctor", "--role", "gateway"]);
+    assert!(ran.out.contains("give another name as `table` in [store]"), "{ran:?}");
+    for advice in
+        ["which turns on what is off", "time-to-live", "deletion-protection", "permissions"]
+    {
+        assert!(!ran.out.contains(advice), "{advice}: {ran:?}");
+    }
+    let looks = ["DescribeTable", "DescribeTimeToLive", "DescribeContinuousBackups"];
+    let asked = amazon.with(|state| state.asked.clone());
+    assert!(asked.iter().all(|(name, _)| looks.contains(&&**name)), "nothing is tried: {asked:?}");
+}
+
+#[test]
+fn a_table_that_is_not_there_is_told_with_what_to_do() {
+    let amazon = Amazon::start(State::default());
+    let place = at(&amazon, "");
+    for command in
+        [&["events", "list"][..], &["dead", "list"], &["dynamodb", "train", "--source", "orders"]]
+    {
+        let said = ["ResourceNotFoundException", "run `hookward dynamodb create`"];
+        with_credentials(&place, command).badly(1, &said);
+    }
+}
+
+#[test]
+fn an_endpoint_of_the_environment_that_is_none_is_told_by_its_variable() {
+    let place = place("");
+    for command in [
+        &["dynamodb", "create"][..],
+        &["dynamodb", "train", "--source", "orders"],
+        &["events", "list"],
+        &["serve"],
+    ] {
+        for (variable, url) in [
+            ("AWS_ENDPOINT_URL_DYNAMODB", "foo"),
+            ("AWS_ENDPOINT_URL", "localhost:8000"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", "ftp://127.0.0.1"),
+        ] {
+            let mut command = place.command(command);
+            command.env(variable, url).env("ORDERS", crate::program::PLAIN_SECRET);
+            command.env("AWS_ACCESS_KEY_ID", "hookward").env("AWS_SECRET_ACCESS_KEY", "hookward");
+            let said = [&*format!("{variable} is \"{url}\""), "such as http://127.0.0.1:8000"];
+            ran(command).badly(78, &said);
+        }
+    }
+}
+
+#[test]
 fn a_table_that_is_never_ready_is_not_waited_for_for_ever() {
     let amazon = Amazon::start(State { slow: usize::MAX, ..State::default() });
     let ran = with_credentials(&at(&amazon, ""), &["dynamodb", "create", "--wait", "1"]);
@@ -412,8 +468,9 @@ fn a_table_that_is_there_gets_the_tag_that_alternator_needs() {
 #[test]
 fn without_credentials_or_an_answer_nothing_is_created() {
     let place = place("endpoint = \"http://127.0.0.1:1\"\n");
-    with_credentials(&place, &["dynamodb", "create"])
-        .badly(1, &["cannot look at table webhooks at http://127.0.0.1:1/"]);
+    let ran = with_credentials(&place, &["dynamodb", "create"]);
+    assert!(ran.err.contains("onnection refused") && !ran.err.contains('{'), "{ran:?}");
+    ran.badly(1, &["cannot look at table webhooks at http://127.0.0.1:1/"]);
     let amazon = Amazon::start(State { lets: Some(Vec::new()), ..State::default() });
     let ran = with_credentials(&at(&amazon, ""), &["dynamodb", "create"]);
     ran.badly(1, &["these credentials may not: User is not authorized"]);
