@@ -100,6 +100,26 @@ impl Config {
         }
     }
 
+    /// What is right, and may not be what somebody expects.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let item_max = limits::DYNAMODB_ITEM_BYTES_MAX;
+        let is_larger = |source: &SourceConfig| source.rules.body_bytes_max > item_max;
+        let large = match &self.store {
+            StoreConfig::DynamoDb(DynamoDb { large_bodies: None, .. }) => {
+                self.sources.iter().any(is_larger)
+            }
+            StoreConfig::DynamoDb(_) | StoreConfig::Embedded(_) => false,
+        };
+        let note = large.then(|| {
+            format!(
+                "a body of more than {} once it is compressed is refused with 413, whatever `body_max` allows: set `large_bodies_bucket` in [store] if there are such",
+                unit::size_text(item_max as u64)
+            )
+        });
+        note.into_iter().collect()
+    }
+
     /// Makes every relative path relative to `folder`, the one that holds the configuration file.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {

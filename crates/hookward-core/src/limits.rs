@@ -156,6 +156,10 @@ pub const JOURNAL_DELAY_DEFAULT: Duration = Duration::from_millis(25);
 /// The longest that it can be told to wait: senders give an answer some seconds.
 pub const JOURNAL_DELAY_MAX: Duration = Duration::from_millis(500);
 
+/// The largest item of a DynamoDB table that is written, in bytes: DynamoDB refuses one of 400 KiB, and this leaves room for the
+/// attributes beside the compressed body.
+pub const DYNAMODB_ITEM_BYTES_MAX: usize = 350 * 1024;
+
 /// The cap on a shared store's write units a second: what a new on-demand table takes at once.
 pub const WRITE_UNITS_MAX_DEFAULT: u32 = 4_000;
 

@@ -181,11 +181,12 @@ impl ReceiveError {
                 Refusal::HandshakeRefused { status } => unverified(*status),
                 Refusal::Handshake(_) => told(StatusCode::OK, "challenge", ""),
             },
-            Self::Store(StoreError::TooLarge { .. }) => told(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "the event is larger than can be kept",
-            ),
+            // Its sender is verified, and cannot know the limit otherwise: it is below that of the source.
+            Self::Store(StoreError::TooLarge { max }) => Told {
+                message: format!("the event is larger than the {max} bytes that can be kept")
+                    .into(),
+                ..told(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "")
+            },
             Self::Store(StoreError::OverBudget { retry_after }) => over_its_budget(*retry_after),
             Self::Store(StoreError::Full) => {
                 later("queue_full", "too much is waiting, try again later", A_WHILE)

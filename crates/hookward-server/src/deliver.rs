@@ -16,9 +16,10 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use crate::{
     circuit::Gate,
-    destination::Delivery,
+    destination::{Delivery, chain},
     gateway::{Gateway, Lane},
     metrics::{DeliveryOutcome, DestinationMetrics},
+    outage::Outage,
     slots::Slot,
 };
 
@@ -30,8 +31,11 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) async fn run(gateway: Arc<Gateway>, lane: Lane, mut stop: watch::Receiver<bool>) {
     let metrics = gateway.metrics.destination(lane.destination.name().as_str());
     let mut attempts = JoinSet::new();
+    let mut outage = Outage::default();
     while !*stop.borrow_and_update() {
-        let wait = match lease(&gateway, &lane).await {
+        let leases = lease(&gateway, &lane).await;
+        outage = told(outage, &leases, &lane, gateway.clock.elapsed());
+        let wait = match leases {
             Ok(Leases::Some(leased)) => {
                 for (leased, slot) in leased {
                     let (gateway, lane, metrics) =
@@ -43,12 +47,9 @@ pub(crate) async fn run(gateway: Arc<Gateway>, lane: Lane, mut stop: watch::Rece
                 while attempts.try_join_next().is_some() {}
                 continue;
             }
-            Ok(Leases::None { wait }) => wait,
+            Ok(Leases::None { wait } | Leases::Unasked { wait }) => wait,
             Err(StoreError::Closed) => break,
-            Err(error) => {
-                tracing::error!(destination = %lane.destination.name(), %error, "cannot lease events for delivery");
-                IDLE
-            }
+            Err(_) => IDLE,
         };
         tokio::select! {
             () = lane.wake.notified() => {}
@@ -65,7 +66,43 @@ pub(crate) async fn run(gateway: Arc<Gateway>, lane: Lane, mut stop: watch::Rece
 
 enum Leases {
     Some(Vec<(Leased, Slot)>),
-    None { wait: Duration },
+    /// The store has none that is due.
+    None {
+        wait: Duration,
+    },
+    /// It was not asked.
+    Unasked {
+        wait: Duration,
+    },
+}
+
+/// Logs that the store leases nothing, why, and when it leases again: not each time.
+fn told(
+    outage: Outage,
+    leases: &Result<Leases, StoreError>,
+    lane: &Lane,
+    elapsed: Duration,
+) -> Outage {
+    let destination = lane.destination.name();
+    match leases {
+        Ok(Leases::Unasked { .. }) | Err(StoreError::Closed) => outage,
+        Ok(Leases::Some(_) | Leases::None { .. }) => {
+            let (outage, lasted) = outage.succeeded(elapsed);
+            if let Some(lasted) = lasted {
+                let lasted_secs = lasted.as_secs();
+                tracing::info!(%destination, lasted_secs, "events can be leased for delivery again");
+            }
+            outage
+        }
+        Err(error) => {
+            let why = chain(error);
+            let (outage, is_told) = outage.failed(&why, elapsed);
+            if is_told {
+                tracing::error!(%destination, "cannot lease events for delivery, will try again: {why}");
+            }
+            outage
+        }
+    }
 }
 
 /// Leases as much as the destination's slots and its circuit let through.
@@ -77,13 +114,13 @@ async fn lease(gateway: &Gateway, lane: &Lane) -> Result<Leases, StoreError> {
         Gate::Through => usize::MAX,
         Gate::One => 1,
         Gate::Not { until } => {
-            return Ok(Leases::None { wait: until.saturating_sub(elapsed).min(IDLE) });
+            return Ok(Leases::Unasked { wait: until.saturating_sub(elapsed).min(IDLE) });
         }
     };
     // Taken before the lease is: after a reload the former lane may be at the same.
     let slots = destination.slots.take(wanted, destination.config().concurrency);
     if slots.held() == 0 {
-        return Ok(Leases::None { wait: IDLE });
+        return Ok(Leases::Unasked { wait: IDLE });
     }
     let now = gateway.clock.now();
     let until = now.saturating_add(destination.config().timeout + limits::LEASE_MARGIN);
@@ -133,8 +170,8 @@ async fn attempt(
         Err(StoreError::Fenced) => metrics.count(DeliveryOutcome::Fenced, took),
         Err(error) => {
             tracing::error!(
-                destination = %destination.name(), key = %leased.event.key, %error,
-                "the outcome of a delivery was not kept: the event will be delivered again"
+                destination = %destination.name(), key = %leased.event.key,
+                "the outcome of a delivery was not kept, the event will be delivered again: {}", chain(&error)
             );
         }
     }

@@ -241,7 +241,7 @@ impl Posted {
 }
 
 /// An error and its causes in one line. They name addresses and faults, never a body.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

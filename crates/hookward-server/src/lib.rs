@@ -16,6 +16,7 @@ pub mod gateway;
 mod in_flight;
 mod listen;
 pub mod metrics;
+mod outage;
 mod patience;
 pub mod receive;
 pub mod serve;

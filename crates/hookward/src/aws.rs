@@ -12,14 +12,18 @@ use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
     dynamodb::{
-        self, DynamoDb, Options, WriteBudgets,
+        self as store, DynamoDb, Options, WriteBudgets,
         bodies::{Bucket, LargeBodies},
         train::Trainer,
     },
 };
 use http::Uri;
 
-use crate::{failure::Failure, secrets};
+use crate::{
+    dynamodb::advice,
+    failure::{Failure, chain},
+    secrets,
+};
 
 /// Connections to S3 that are kept: large bodies are few.
 const BUCKET_CONNECTIONS: usize = 16;
@@ -68,7 +72,7 @@ async fn client(
     config: &config::DynamoDb,
     options: Options,
 ) -> Result<(Client, Options), Failure> {
-    let client = dynamodb::client(access.connection, &options);
+    let client = store::client(access.connection, &options);
     let Some(large) = &config.large_bodies else { return Ok((client, options)) };
     let connection = bucket_connection(config).await?;
     let bodies = Arc::new(Bucket::new(connection, &*large.bucket, &options.patience));
@@ -80,9 +84,10 @@ fn not_opened(config: &config::DynamoDb, error: StoreError) -> Failure {
     let wrong = format!("cannot open the store in the DynamoDB table {}", config.table);
     match error {
         // The cause says more than that it is unavailable.
-        StoreError::Unavailable(cause) => Failure::new(format!(
-            "{wrong}: {cause}\n`hookward doctor` looks at credentials, endpoint and table; `hookward dynamodb create` makes the table"
-        )),
+        StoreError::Unavailable(cause) => {
+            let cause = chain(&*cause);
+            Failure::new(format!("{wrong}: {cause}\n{}", advice::about(&cause)))
+        }
         other => Failure::of(wrong, &other),
     }
 }
@@ -92,8 +97,8 @@ fn options(config: &config::DynamoDb, serving: bool) -> Options {
     Options {
         name: secrets::variable("HOSTNAME").unwrap_or(defaults.name),
         completion: match config.completion {
-            config::Completion::Checkpoint => dynamodb::Completion::Checkpoint,
-            config::Completion::Each => dynamodb::Completion::Each,
+            config::Completion::Checkpoint => store::Completion::Checkpoint,
+            config::Completion::Each => store::Completion::Each,
         },
         lease: config.node_lease,
         journal_delay: config.journal_delay,
@@ -120,7 +125,7 @@ impl Access {
             connection = connection.endpoint_url(endpoint.to_string());
             endpoint.to_string()
         } else {
-            ENDPOINT_VARIABLES.into_iter().try_for_each(encrypted)?;
+            ENDPOINT_VARIABLES.into_iter().try_for_each(fit)?;
             let environment = ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
             environment.unwrap_or_else(|| amazons_own(region.as_ref()))
         };
@@ -133,15 +138,47 @@ pub(crate) const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "
 
 /// The endpoint that Amazon has in a region.
 fn amazons_own(region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://dynamodb.{region}.amazonaws.com{suffix}")
+    format!("https://dynamodb.{region}.{}", partition(region).suffix)
 }
+
+/// A part of AWS that has nothing in common with the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    /// Its name in ARNs.
+    pub name: &'static str,
+    /// What the names of its endpoints end with.
+    pub suffix: &'static str,
+}
+
+/// The part of AWS that a region is in.
+pub(crate) fn partition(region: &str) -> Partition {
+    let (name, suffix) = if region.starts_with("cn-") {
+        ("aws-cn", "amazonaws.com.cn")
+    } else if region.starts_with("us-gov-") {
+        ("aws-us-gov", "amazonaws.com")
+    } else if region.starts_with("eusc-") {
+        ("aws-eusc", "amazonaws.eu")
+    } else {
+        ("aws", "amazonaws.com")
+    };
+    Partition { name, suffix }
+}
+
+/// What the names of Amazon's endpoints end with, in all its parts, also where IPv6 is spoken.
+const AMAZON: [&str; 6] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "api.aws",
+    "api.amazonwebservices.com.cn",
+    "api.amazonwebservices.eu",
+];
 
 /// Whether this is an endpoint of Amazon itself, and not of something that speaks its language.
 pub(crate) fn is_amazon(endpoint: &str) -> bool {
     let endpoint: Option<Uri> = endpoint.parse().ok();
     let host = endpoint.as_ref().and_then(Uri::host).unwrap_or_default();
-    ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().any(|amazon| {
+    AMAZON.iter().any(|amazon| {
         host.strip_suffix(amazon).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })
 }
@@ -152,7 +189,7 @@ pub(crate) async fn bucket_connection(
 ) -> Result<aws_sdk_s3::config::Builder, Failure> {
     let (shared, _) = found(config, BUCKET_CONNECTIONS).await?;
     let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-    variables.into_iter().try_for_each(encrypted)?;
+    variables.into_iter().try_for_each(fit)?;
     // What is not Amazon's own seldom has a name for each bucket.
     let elsewhere = variables.into_iter().any(|variable| secrets::variable(variable).is_some());
     Ok(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere))
@@ -164,7 +201,7 @@ async fn found(
     connections: usize,
 ) -> Result<(aws_config::SdkConfig, Region), Failure> {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(dynamodb::http_client(connections));
+        .http_client(store::http_client(connections));
     if let Some(region) = &config.region {
         loader = loader.region(Region::new(region.clone()));
     }
@@ -178,14 +215,26 @@ async fn found(
 }
 
 /// What the file may not say, the environment may not say either: see `endpoint` in the configuration.
-fn encrypted(variable: &str) -> Result<(), Failure> {
+fn fit(variable: &str) -> Result<(), Failure> {
     let Some(url) = secrets::variable(variable) else { return Ok(()) };
+    if !is_absolute(&url) {
+        return Err(Failure::config(format!(
+            "{variable} is {url:?}: write an absolute URL, such as http://127.0.0.1:8000, or unset it"
+        )));
+    }
     if is_plain_to_another_machine(&url) {
         return Err(Failure::config(format!(
             "{variable}: plain http to another machine would show every event to the network; use https"
         )));
     }
     Ok(())
+}
+
+fn is_absolute(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.host().is_some_and(|it| !it.is_empty())
+    })
 }
 
 fn is_plain_to_another_machine(url: &str) -> bool {
@@ -211,11 +260,41 @@ mod tests {
         };
         check(&amazons_own("eu-central-1"), true);
         check(&amazons_own("cn-north-1"), true);
+        check(&amazons_own("eusc-de-east-1"), true);
         check("https://123456789012.ddb.eu-central-1.amazonaws.com", true);
         check("https://dynamodb.eu-central-1.api.aws", true);
         check("http://127.0.0.1:8000", false);
         check("https://amazonaws.com.example.org", false);
         check("https://notamazonaws.com", false);
+    }
+
+    #[test]
+    fn a_region_says_which_part_of_aws_it_is_in() {
+        let check = |region, name, endpoint: &str| {
+            assert_eq!(partition(region).name, name, "{region}");
+            assert_eq!(amazons_own(region), endpoint);
+        };
+        check("eu-central-1", "aws", "https://dynamodb.eu-central-1.amazonaws.com");
+        check("cn-north-1", "aws-cn", "https://dynamodb.cn-north-1.amazonaws.com.cn");
+        check("us-gov-west-1", "aws-us-gov", "https://dynamodb.us-gov-west-1.amazonaws.com");
+        check("eusc-de-east-1", "aws-eusc", "https://dynamodb.eusc-de-east-1.amazonaws.eu");
+    }
+
+    #[test]
+    fn only_absolute_urls_are_endpoints() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8000", true),
+            ("https://dynamodb.example/", true),
+            ("foo", false),
+            ("localhost:8000", false),
+            ("/foo", false),
+            ("ftp://localhost", false),
+            ("http//localhost", false),
+            ("http://", false),
+            ("", false),
+        ] {
+            assert_eq!(is_absolute(url), expected, "{url:?}");
+        }
     }
 
     #[test]

@@ -50,13 +50,18 @@ impl Check {
         if self.strict && !warnings.is_empty() {
             return Err(Failure::config(listed));
         }
+        let notes = config.notes();
+        let told = notes.iter().map(|note| format!("note: {note}"));
+        let listed: Vec<_> =
+            Some(listed).into_iter().filter(|it| !it.is_empty()).chain(told).collect();
+        let listed = listed.join("\n");
         if self.json {
             let sources: Vec<_> =
                 config.sources.iter().map(|source| source.name().as_str()).collect();
             let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
             return say!(
                 "{}",
-                serde_json::json!({ "ok": true, "sources": sources, "warnings": warnings })
+                serde_json::json!({ "ok": true, "sources": sources, "warnings": warnings, "notes": notes })
             );
         }
         if !listed.is_empty() {

@@ -46,6 +46,9 @@ impl Doctor {
         let (config, warnings) = self.file.load()?;
         let mut findings: Vec<Finding> =
             warnings.iter().map(|it| configuration(&self.file, it)).collect();
+        let file = self.file.config.display();
+        findings
+            .extend(config.notes().iter().map(|note| Finding::good("configuration", &file, note)));
         findings.extend(secrets(&config));
         findings.extend(certificate(&config));
         findings.extend(runtime()?.block_on(live(&config, self.role)));

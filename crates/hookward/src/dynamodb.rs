@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 
+pub(crate) mod advice;
 mod cloudformation;
 pub(crate) mod connection;
 mod cost;

@@ -24,13 +24,18 @@ impl Failure {
 
     /// An error with its causes, behind what was being done.
     pub(crate) fn of(doing: impl Into<String>, error: &dyn Error) -> Self {
-        let mut message = format!("{}: {error}", doing.into());
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
+        Self::new(format!("{}: {}", doing.into(), chain(error)))
+    }
+
+    /// With something that may help too.
+    #[must_use]
+    pub(crate) fn and(self, hint: &str) -> Self {
+        match self {
+            Self::Failed { message, code } => {
+                Self::Failed { message: format!("{message}; {hint}"), code }
+            }
+            Self::Unread => Self::Unread,
         }
-        Self::new(message)
     }
 
     /// The configuration is wrong.
@@ -50,6 +55,17 @@ impl Failure {
             Self::Unread => ExitCode::SUCCESS,
         }
     }
+}
+
+/// An error and what caused it, each in its own words.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told = format!("{told}: {cause}");
+        source = cause.source();
+    }
+    told
 }
 
 impl fmt::Display for Failure {

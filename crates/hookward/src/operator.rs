@@ -47,9 +47,7 @@ impl Operator {
                 .await
                 .map(Self::Store)
                 .map_err(|failure| {
-                    Failure::new(format!(
-                        "{failure}; to look into a running gateway, give it an [admin] section"
-                    ))
+                    failure.and("to look into a running gateway, give it an [admin] section")
                 });
         };
         let token =

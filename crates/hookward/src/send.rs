@@ -97,14 +97,7 @@ impl Send {
     fn endpoint(&self) -> Result<(Source, &'static Provider, http::Uri), Failure> {
         if let Some(name) = &self.source {
             let (config, _) = self.file.load()?;
-            let found = config.source(name).ok_or_else(|| {
-                let names: Vec<_> =
-                    config.sources.iter().map(|source| source.name().as_str()).collect();
-                Failure::new(format!(
-                    "the configuration has no source {name:?}: there are {}",
-                    names.join(", ")
-                ))
-            })?;
+            let found = settings::source_named(&config, name)?;
             let source = settings::source(found)
                 .map_err(|mistakes| Failure::config(self.file.listed(&mistakes)))?;
             let scheme = if config.server.tls.is_some() { "https" } else { "http" };

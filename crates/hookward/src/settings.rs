@@ -22,6 +22,20 @@ use hookward_server::{
 
 use crate::{failure::Failure, secrets};
 
+/// The source that somebody named, or which ones there are.
+pub(crate) fn source_named<'c>(
+    config: &'c Config,
+    name: &str,
+) -> Result<&'c SourceConfig, Failure> {
+    config.source(name).ok_or_else(|| {
+        let names: Vec<_> = config.sources.iter().map(|source| source.name().as_str()).collect();
+        Failure::new(format!(
+            "the configuration has no source {name:?}: there are {}",
+            names.join(", ")
+        ))
+    })
+}
+
 /// Which configuration file.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConfigFile {

@@ -53,6 +53,7 @@ pub(super) fn config(
     let mut sources = source::Sources {
         destinations: &names,
         bills_writes: matches!(store, StoreConfig::DynamoDb(_)),
+        bodies_fit_items: matches!(&store, StoreConfig::DynamoDb(it) if it.large_bodies.is_none()),
         secrets: &mut secrets,
         read_file,
         context,

@@ -920,6 +920,29 @@ fn large_bodies_need_a_bucket_and_names_that_mean_nothing_else() {
 }
 
 #[test]
+fn bodies_that_no_item_of_a_table_takes_need_a_bucket() {
+    let check = |store: &str, body_max: &str, warned: bool, noted: bool| {
+        let source = format!("[sources.a]\nprovider = 'stripe'\nsecret = 'env:A'\n{body_max}\n");
+        let (config, warnings) = parse(&format!("[store]\n{store}\n{source}")).unwrap();
+        let expected = "sources.a.body_max: a body of more than 350KiB once it is compressed does not fit into an item of the \
+                        table, and is refused with 413; set `large_bodies_bucket` in [store], or lower this";
+        let warnings = lines(&warnings);
+        assert_eq!(warnings.contains(expected), warned, "{store} {body_max}: {warnings}");
+        assert_eq!(warnings.contains("body_max"), warned, "{store} {body_max}: {warnings}");
+        let notes = config.notes().join("");
+        assert_eq!(notes.contains("`large_bodies_bucket`"), noted, "{store} {body_max}: {notes}");
+    };
+    let dynamodb = "kind = 'dynamodb'";
+    check(dynamodb, "body_max = '351KiB'", true, true);
+    check(dynamodb, "body_max = '2MiB'", true, true);
+    // The usual limit is above it too, and nobody asked for it.
+    check(dynamodb, "", false, true);
+    check(dynamodb, "body_max = '350KiB'", false, false);
+    check("kind = 'dynamodb'\nlarge_bodies_bucket = 'bodies'", "body_max = '2MiB'", false, false);
+    check("kind = 'embedded'", "body_max = '2MiB'", false, false);
+}
+
+#[test]
 fn events_do_not_cross_a_network_in_the_clear() {
     let found = |endpoint: &str| {
         let text = format!("[store]\nkind = 'dynamodb'\nendpoint = '{endpoint}'\n{REST}");

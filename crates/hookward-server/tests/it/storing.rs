@@ -77,6 +77,11 @@ async fn what_the_store_cannot_keep_at_all_is_not_put_off() {
     world.store.next(Op::Append, Fault::TooLarge);
     let answer = world.sends(&world.order(1)).await;
     assert_eq!((answer.status, &*answer.code()), (413, "too_large"));
+    assert!(
+        answer.text().contains("larger than the 0 bytes that can be kept"),
+        "{}",
+        answer.text()
+    );
     assert_eq!(answer.retry_after(), None);
 }
 
@@ -137,4 +142,10 @@ async fn a_store_that_leases_nothing_for_a_while_delays_and_loses_nothing() {
     soon("the failure is logged", failing).await;
     world.store.heal(Op::Lease);
     world.delivers(1).await;
+    let log = crate::world::log();
+    let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    // With its cause, and not each time.
+    assert_eq!(told("will try again: the store is unavailable: "), 1, "{log}");
+    assert_eq!(told("cannot lease events for delivery"), 1, "{log}");
+    assert_eq!(told("events can be leased for delivery again"), 1, "{log}");
 }

@@ -13,7 +13,7 @@ use aws_sdk_s3::{
         retry::{RetryConfig, RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
     },
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     operation::get_object::GetObjectError,
     primitives::ByteStream,
 };
@@ -21,7 +21,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::{Shared, options::Patience, trouble::Trouble};
+use super::{
+    Shared,
+    options::Patience,
+    trouble::{Trouble, chain},
+};
 use crate::StoreError;
 
 /// Hexadecimal digits of a SHA-256.
@@ -64,7 +68,7 @@ impl Unreachable {
                     .to_owned()
             }
             (Some(code), message) => format!("S3 failed: {code}: {}", message.unwrap_or_default()),
-            (None, _) => format!("S3 cannot be reached: {}", DisplayErrorContext(error)),
+            (None, _) => format!("S3 cannot be reached: {}", chain(error)),
         };
         Self::new(call, why)
     }
@@ -125,10 +129,7 @@ impl Bodies for Bucket {
                 Ok(found) => {
                     let read = found.body.collect().await;
                     let broken = |error: aws_sdk_s3::primitives::ByteStreamError| {
-                        Unreachable::new(
-                            CALL,
-                            format!("S3 broke off: {}", DisplayErrorContext(error)),
-                        )
+                        Unreachable::new(CALL, format!("S3 broke off: {}", chain(&error)))
                     };
                     read.map(|read| Some(read.into_bytes())).map_err(broken)
                 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 /// A typical event's item beside its body: with a type, the sender's id and one kept header.
 pub const EVENT_BYTES: u64 = 200;
 
-/// The largest item that is written: DynamoDB refuses one of 400 KiB, and this leaves room for its attributes. A body that does
-/// not fit goes into a bucket.
-pub const ITEM_BYTES_MAX: usize = 350 * 1024;
+/// The largest item that is written. A body that does not fit goes into a bucket.
+pub const ITEM_BYTES_MAX: usize = hookward_core::limits::DYNAMODB_ITEM_BYTES_MAX;
 
 /// What an item has in place of such a body: the key of the object, with a prefix of some characters.
 pub const OBJECT_BYTES: u64 = 75;

@@ -74,7 +74,7 @@ impl From<Arc<Trouble>> for StoreError {
 }
 
 /// An error and what caused it, each in its own words.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

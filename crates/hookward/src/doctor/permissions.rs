@@ -1,9 +1,11 @@
 //! What these credentials may do, found out by trying what does no harm.
 //!
-//! Each attempt either reads under a key that no event has, or writes under a condition that is never true. It is compared with
-//! what the role's policy lets: more is a warning, less is an error.
+//! Each attempt reads, writes under a condition that is never true, or deletes what cannot be there; so no item is made, changed
+//! or taken away, whoever asks. It is compared with what the role's policy lets: more is a warning, less is an error.
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select, TimeToLiveSpecification};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, Select, TimeToLiveSpecification, WriteRequest,
+};
 use hookward_store::dynamodb::policy::{Action, Policy, Role};
 
 use super::Finding;
@@ -15,12 +17,20 @@ use crate::dynamodb::{
 /// No event has this key: those of events have 22 characters.
 const EVENT: &str = "e#hookward-doctor";
 const TICKET: &str = "r#hookward-doctor";
+const JOURNAL: &str = "j#hookward-doctor";
+const DEAD_LETTERS: &str = "x#hookward-doctor";
+/// Nodes have this one, with numbers behind it as sort keys.
+const NODES: &str = "n";
 /// Nor has a dictionary this one: its source would be called so, and its number is none.
 const DICTIONARY: &str = "d#hookward-doctor";
 /// Hookward has no such items.
 const FOREIGN: &str = "hookward-doctor";
 
-/// An attribute cannot be there and not be there.
+/// The sort key that goes with each of them: no item of Hookward's has it.
+const SORT: &str = "hookward-doctor";
+
+/// An attribute cannot be there and not be there: no write under this condition takes place. It is looked at only for whoever
+/// may write.
 const NEVER: &str = "attribute_exists(pk) AND attribute_not_exists(pk)";
 
 /// What became of an attempt.
@@ -62,7 +72,10 @@ fn judged(role: Role, tried: &[Tried], is_amazon: bool) -> Vec<Finding> {
     };
     let denied_any = tried.iter().any(|it| it.is_let() == Some(false));
     if !is_amazon && !denied_any {
-        let said = "everything is let: this endpoint looks at no permissions";
+        let answered = tried.iter().filter(|it| it.is_let() == Some(true)).count();
+        let said = format!(
+            "everything is let, in {answered} attempts: this endpoint looks at no permissions"
+        );
         return vec![Finding::skipped("permissions", about, said)];
     }
     let more = names(|it| !it.expected && it.is_let() == Some(true));
@@ -93,7 +106,7 @@ fn judged(role: Role, tried: &[Tried], is_amazon: bool) -> Vec<Finding> {
 async fn attempt(connection: &Connection, policy: &Policy) -> Vec<Tried> {
     let Connection { client, table, .. } = connection;
     let key = |pk: &str| {
-        [(PARTITION_KEY, pk), (SORT_KEY, "hookward-doctor")]
+        [(PARTITION_KEY, pk), (SORT_KEY, SORT)]
             .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
     };
     let mut tried = Vec::new();
@@ -114,26 +127,50 @@ async fn attempt(connection: &Connection, policy: &Policy) -> Vec<Tried> {
         let read = read.map(drop).map_err(|error| Refusal::of(&error));
         note(Action::BatchGetItem, &[EVENT, TICKET], read);
     }
-    let query = client.query().table_name(table).limit(1).select(Select::Count);
-    let query = query
-        .key_condition_expression("pk = :pk")
-        .expression_attribute_values(":pk", AttributeValue::S("n".to_owned()));
-    let read = query.send().await.map(drop).map_err(|error| Refusal::of(&error));
-    note(Action::Query, &["n"], read);
+    for pk in [NODES, JOURNAL, DEAD_LETTERS, EVENT] {
+        let query = client.query().table_name(table).limit(1).select(Select::Count);
+        let query = query
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
+        let read = query.send().await.map(drop).map_err(|error| Refusal::of(&error));
+        note(Action::Query, &[pk], read);
+    }
     let read = client.scan().table_name(table).limit(1).select(Select::Count).send().await;
     note(Action::Scan, &[], read.map(drop).map_err(|error| Refusal::of(&error)));
     let statement = format!("SELECT pk FROM \"{table}\" WHERE pk = '{EVENT}'");
     let read = client.execute_statement().statement(statement).send().await;
     note(Action::PartiQLSelect, &[EVENT], read.map(drop).map_err(|error| Refusal::of(&error)));
 
-    for pk in [EVENT, DICTIONARY, FOREIGN] {
+    for pk in [EVENT, TICKET, JOURNAL, DICTIONARY, FOREIGN] {
         let put = client.put_item().table_name(table).set_item(Some(key(pk).into()));
         let put = put.condition_expression(NEVER).send().await;
         note(Action::PutItem, &[pk], put.map(drop).map_err(|error| Refusal::of(&error)));
     }
-    let delete = client.delete_item().table_name(table).set_key(Some(key(EVENT).into()));
-    let delete = delete.condition_expression(NEVER).send().await;
-    note(Action::DeleteItem, &[EVENT], delete.map(drop).map_err(|error| Refusal::of(&error)));
+    for pk in [EVENT, TICKET, JOURNAL, NODES, DICTIONARY, FOREIGN] {
+        // It would set nothing, even if it took place.
+        let update = client.update_item().table_name(table).set_key(Some(key(pk).into()));
+        let update = update.condition_expression(NEVER).send().await;
+        note(Action::UpdateItem, &[pk], update.map(drop).map_err(|error| Refusal::of(&error)));
+    }
+    for pk in [EVENT, TICKET, JOURNAL, NODES, DEAD_LETTERS, FOREIGN] {
+        let delete = client.delete_item().table_name(table).set_key(Some(key(pk).into()));
+        let delete = delete.condition_expression(NEVER).send().await;
+        note(Action::DeleteItem, &[pk], delete.map(drop).map_err(|error| Refusal::of(&error)));
+    }
+    // A batch takes no condition: it deletes what is not there, which changes nothing. No event can have the one key; under the
+    // other one nothing of Hookward's is, and only where nothing of anybody's is seen either is it tried.
+    for pk in [EVENT, FOREIGN] {
+        if pk == FOREIGN && !is_free(connection, key(pk)).await {
+            continue;
+        }
+        let Ok(delete) = DeleteRequest::builder().set_key(Some(key(pk).into())).build() else {
+            continue;
+        };
+        let delete = WriteRequest::builder().delete_request(delete).build();
+        let batch = client.batch_write_item().request_items(table, vec![delete]).send().await;
+        let batch = batch.map(drop).map_err(|error| Refusal::of(&error));
+        note(Action::BatchWriteItem, &[pk], batch);
+    }
 
     // Asking for what is so already is refused as invalid to whoever may ask.
     let same = TimeToLiveSpecification::builder().enabled(true).attribute_name(EXPIRY).build();
@@ -149,6 +186,13 @@ async fn attempt(connection: &Connection, policy: &Policy) -> Vec<Tried> {
         note(Action::UpdateTimeToLive, &[], update);
     }
     tried
+}
+
+/// Whether it is known that no item has this key.
+async fn is_free(connection: &Connection, key: [(String, AttributeValue); 2]) -> bool {
+    let read = connection.client.get_item().table_name(&connection.table).consistent_read(true);
+    let read = read.set_key(Some(key.into())).send().await;
+    read.is_ok_and(|found| found.item.is_none())
 }
 
 /// Whether it is known that items expire as they should: otherwise the attempt would change something.

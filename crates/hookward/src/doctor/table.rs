@@ -10,10 +10,10 @@ use super::{Finding, bucket, clock, finding::Severity, permissions};
 use crate::{
     client::{self, Http},
     dynamodb::{
+        advice::{NO_CREDENTIALS, NO_TABLE},
         connection::{Connection, Refusal},
-        create::WRITE_ISOLATION,
         inspect::Inspected,
-        judge::judge,
+        judge::{is_foreign, judge},
         wanted::Wanted,
     },
     failure::Failure,
@@ -38,8 +38,9 @@ pub(super) async fn look(config: &Config, role: Role) -> Vec<Finding> {
         Ok(found) => {
             findings.push(taken());
             findings.extend(judge(&found, &wanted.store, connection.is_amazon()));
-            if !connection.is_amazon() {
-                findings.extend(write_isolation(&connection, &found).await);
+            // Nothing is tried on a table of somebody else's.
+            if is_foreign(&findings) {
+                return findings;
             }
         }
         Err(refusal) => {
@@ -65,13 +66,10 @@ fn unseen(wanted: &Wanted, role: Role, refusal: &Refusal) -> Vec<Finding> {
     let table = &wanted.store.table;
     match refusal {
         Refusal::NotFound => {
-            let todo = "run `hookward dynamodb create`, or correct `table` and `region` in [store]";
-            vec![taken(), Finding::error("table", table, refusal, todo)]
+            vec![taken(), Finding::error("table", table, refusal, NO_TABLE)]
         }
         Refusal::Credentials(_) => {
-            let todo =
-                "set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret, or give the machine a role";
-            vec![Finding::error("credentials", "AWS", refusal, todo)]
+            vec![Finding::error("credentials", "AWS", refusal, NO_CREDENTIALS)]
         }
         Refusal::Denied(_) if role == Role::Doctor => {
             let todo = "give them the policy of `hookward dynamodb iam --role doctor`, or say whose they are with --role";
@@ -119,52 +117,5 @@ async fn endpoint(connection: &Connection) -> Vec<Finding> {
             let todo = "see that the region exists and that the network lets through to it (a VPC needs a gateway endpoint)";
             vec![Finding::error("endpoint", endpoint, said, todo)]
         }
-    }
-}
-
-/// ScyllaDB Alternator says by a tag how it keeps writes apart. Elsewhere there is no such tag.
-async fn write_isolation(connection: &Connection, found: &Inspected) -> Option<Finding> {
-    let arn = found.arn.as_deref()?;
-    let answer = connection.client.list_tags_of_resource().resource_arn(arn).send().await.ok()?;
-    let tag = answer.tags().iter().find(|tag| tag.key() == WRITE_ISOLATION)?;
-    Some(isolation(&connection.table, tag.value()))
-}
-
-fn isolation(table: &str, value: &str) -> Finding {
-    let check = "write-isolation";
-    let todo = format!("set the tag {WRITE_ISOLATION} of the table to always_use_lwt");
-    match value {
-        "a" | "always" | "always_use_lwt" => Finding::good(check, table, value),
-        "o" | "only_rmw_uses_lwt" => {
-            let said =
-                format!("{value}: conditional and plain writes of one item are not kept apart");
-            Finding::warning(check, table, said).with(todo)
-        }
-        "f" | "forbid" | "forbid_rmw" => {
-            Finding::error(check, table, format!("{value}: conditional writes are refused"), todo)
-        }
-        _ => {
-            let said = format!("{value}: of two equal events at once, both are taken for new");
-            Finding::error(check, table, said, todo)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn isolation_that_breaks_deduplication_is_an_error() {
-        let check = |value, expected| {
-            assert_eq!(isolation("webhooks", value).severity, expected, "{value}");
-        };
-        check("always_use_lwt", Severity::Good);
-        check("always", Severity::Good);
-        check("only_rmw_uses_lwt", Severity::Warning);
-        check("forbid_rmw", Severity::Error);
-        check("unsafe_rmw", Severity::Error);
-        check("u", Severity::Error);
-        check("something new", Severity::Error);
     }
 }

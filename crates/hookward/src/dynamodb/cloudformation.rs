@@ -7,7 +7,7 @@ use hookward_store::dynamodb::policy::{Policy, Role};
 use super::{
     document::{BucketNames, KeyNames, Names, document},
     tree::Tree,
-    wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted, key_arn},
+    wanted::{EXPIRY, KeyArn, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
 };
 use crate::{failure::Failure, output::say, settings::ConfigFile};
 
@@ -52,7 +52,7 @@ impl CloudFormation {
             outputs.push(("BodiesArn".to_owned(), output("The bucket for large bodies", arn)));
         }
         if self.policies {
-            let names = names(wanted)?;
+            let names = names(wanted);
             for role in ROLES {
                 let name = logical(role, "Policy");
                 resources.push((name.clone(), managed_policy(role, wanted, &names)));
@@ -186,11 +186,12 @@ fn bucket(large: &LargeBodies, days: u64) -> Tree {
     ])
 }
 
-fn names(wanted: &Wanted) -> Result<Names, Failure> {
-    let key = wanted.store.kms_key.as_deref().map(|key| -> Result<_, Failure> {
-        let arn = key_arn(key, "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}")?;
+fn names(wanted: &Wanted) -> Names {
+    let key = wanted.store.kms_key.as_deref().map(|key| {
+        let KeyArn { arn, alias } =
+            KeyArn::of(key, "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}");
         let arn = if arn.contains("${") { substituted(&arn) } else { Tree::from(arn) };
-        Ok(KeyNames { arn, via: substituted("dynamodb.${AWS::Region}.${AWS::URLSuffix}") })
+        KeyNames { arn, alias, via: substituted("dynamodb.${AWS::Region}.${AWS::URLSuffix}") }
     });
     // Also where the bucket is not of this template.
     let bucket = wanted.store.large_bodies.as_ref().map(|large| {
@@ -198,7 +199,7 @@ fn names(wanted: &Wanted) -> Result<Names, Failure> {
         let bodies = substituted(&format!("{arn}/{}*", large.prefix));
         BucketNames { arn: substituted(&arn), bodies }
     });
-    Ok(Names { table: attribute("Table", "Arn"), key: key.transpose()?, bucket })
+    Names { table: attribute("Table", "Arn"), key, bucket }
 }
 
 fn managed_policy(role: Role, wanted: &Wanted, names: &Names) -> Tree {

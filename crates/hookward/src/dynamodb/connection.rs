@@ -5,13 +5,13 @@ use std::{fmt, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig},
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
 };
 use hookward_core::config::DynamoDb;
 
 use crate::{
     aws::{self, Access},
-    failure::Failure,
+    failure::{Failure, chain},
 };
 
 /// A call may take so long with all its tries: a person waits for it.
@@ -106,8 +106,8 @@ impl Refusal {
             Some("ConditionalCheckFailedException") => Self::Condition,
             Some(code) => Self::Failed(format!("{code}: {said}")),
             None => {
-                let told = DisplayErrorContext(error).to_string();
-                if told.contains("credentials") {
+                let told = chain(error);
+                if told.contains("credential") {
                     Self::Credentials(told)
                 } else {
                     Self::Failed(told)

@@ -15,9 +15,10 @@ use hookward_core::config::DynamoDb;
 use serde::Serialize;
 
 use super::{
+    advice::NO_CREDENTIALS,
     connection::{Connection, Refusal},
-    inspect::{Answer, Billing, Inspected, Status},
-    judge::judge,
+    inspect::{Answer, Billing, Inspected, Isolation, Status, WRITE_ISOLATION},
+    judge::{is_foreign, judge},
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
 };
 use crate::{
@@ -156,22 +157,38 @@ impl Setting<'_> {
         let found = if found.status == Status::Active { found } else { self.active().await? };
         let verdict = judge(&found, self.wanted, self.connection.is_amazon());
         // Another table's items must not begin to expire.
-        let is_ours =
-            verdict.iter().any(|it| it.check == "key-schema" && it.severity == Severity::Good);
-        if !is_ours {
+        if is_foreign(&verdict) {
             return Ok((steps, verdict));
         }
         steps.push(self.time_to_live(&found).await);
         steps.push(self.recovery(&found).await);
         steps.push(self.deletion_protection(&found).await?);
         steps.extend(self.write_cap(&found).await?);
+        if self.alternator {
+            steps.extend(self.write_isolation(&found).await);
+        }
         let found = self.active().await?;
         Ok((steps, judge(&found, self.wanted, self.connection.is_amazon())))
     }
 
     fn cannot(&self, what: &str, refusal: &Refusal) -> Failure {
         let place = &self.connection.endpoint;
-        Failure::new(format!("cannot {what} table {} at {place}: {refusal}", self.wanted.table))
+        let todo = match refusal {
+            Refusal::Credentials(_) => format!("; {NO_CREDENTIALS}"),
+            Refusal::Denied(_) => {
+                "; give them the policy of `hookward dynamodb iam --role provisioner`".to_owned()
+            }
+            Refusal::NotFound
+            | Refusal::Unsupported(_)
+            | Refusal::Busy(_)
+            | Refusal::Invalid(_)
+            | Refusal::Condition
+            | Refusal::Failed(_) => String::new(),
+        };
+        Failure::new(format!(
+            "cannot {what} table {} at {place}: {refusal}{todo}",
+            self.wanted.table
+        ))
     }
 
     async fn create(&self) -> Result<Step, Failure> {
@@ -228,8 +245,7 @@ impl Setting<'_> {
             .key_schema(key(PARTITION_KEY, KeyType::Hash)?)
             .key_schema(key(SORT_KEY, KeyType::Range)?);
         if self.alternator {
-            let tag = Tag::builder().key(WRITE_ISOLATION).value("always_use_lwt").build();
-            request = request.tags(tag.map_err(incomplete)?);
+            request = request.tags(isolation_tag().map_err(incomplete)?);
         }
         Ok(request)
     }
@@ -346,6 +362,33 @@ impl Setting<'_> {
         Ok(Some(self.turned_on(WHAT, said, sent)))
     }
 
+    /// A table that was there before may have no tag, or another one: what is asked for by a flag of its own is done.
+    /// `None` where nothing can be chosen.
+    async fn write_isolation(&self, found: &Inspected) -> Option<Step> {
+        const WHAT: &str = "write isolation";
+        let Isolation::Chosen { tag, .. } = &found.isolation else { return None };
+        let before = match tag {
+            Ok(Some(tag)) if tag.starts_with('a') => {
+                return Some(step(WHAT, Done::Already, tag.as_str()));
+            }
+            Ok(Some(tag)) => format!(", and no more {tag}"),
+            // Whoever may not read tags may perhaps set them.
+            Ok(None) | Err(_) => String::new(),
+        };
+        let (Some(arn), Ok(tag)) = (&found.arn, isolation_tag()) else {
+            return Some(step(WHAT, Done::Failed, "the table has no ARN to set its tag by"));
+        };
+        let sent = self.connection.client.tag_resource().resource_arn(arn).tags(tag).send().await;
+        Some(match sent.map(drop).map_err(|error| Refusal::of(&error)) {
+            Ok(()) => step(WHAT, Done::Set, format!("{ISOLATED}{before}")),
+            Err(refusal) => step(
+                WHAT,
+                Done::Failed,
+                format!("{refusal}; set the table's tag {WRITE_ISOLATION} to {ISOLATED} yourself"),
+            ),
+        })
+    }
+
     fn turned_on(&self, what: &'static str, said: String, sent: Answer<()>) -> Step {
         match sent {
             Ok(()) => step(what, Done::Set, said),
@@ -357,8 +400,12 @@ impl Setting<'_> {
     }
 }
 
-/// What says in Alternator how writes are kept apart.
-pub(crate) const WRITE_ISOLATION: &str = "system:write_isolation";
+/// Each write of an item is kept apart from all others.
+const ISOLATED: &str = "always_use_lwt";
+
+fn isolation_tag() -> Result<Tag, aws_sdk_dynamodb::error::BuildError> {
+    Tag::builder().key(WRITE_ISOLATION).value(ISOLATED).build()
+}
 
 fn step(what: &'static str, done: Done, said: impl Into<String>) -> Step {
     Step { what, done, said: said.into() }

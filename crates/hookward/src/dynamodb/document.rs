@@ -27,8 +27,10 @@ pub(crate) struct BucketNames {
 /// The customer's KMS key.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyNames {
-    /// Its ARN.
+    /// Its ARN; with an alias, the ARNs of all keys that may have it.
     pub arn: Tree,
+    /// The alias that names it where its ARN is not known, such as `alias/webhooks`: a policy can only ask for it in a condition.
+    pub alias: Option<String>,
     /// DynamoDB as the caller of KMS, such as `dynamodb.eu-central-1.amazonaws.com`.
     pub via: Tree,
 }
@@ -94,8 +96,17 @@ pub(crate) fn conditions(statement: &Statement, key: Option<&KeyNames>) -> Vec<C
             vec![new("ForAnyValue:StringLike", "dynamodb:LeadingKeys", patterns)]
         }
         (Target::Key, _) => {
-            let via = key.map(|key| new("StringEquals", "kms:ViaService", key.via.clone()));
-            via.into_iter().collect()
+            let Some(KeyNames { alias, via, .. }) = key else { return Vec::new() };
+            // A key may have several aliases, and DynamoDB asks for it by its ARN: the alias is one of the key's, and not the request's.
+            let alias = alias.as_ref().map(|alias| {
+                new(
+                    "ForAnyValue:StringEquals",
+                    "kms:ResourceAliases",
+                    Tree::texts([alias.as_str()]),
+                )
+            });
+            let via = new("StringEquals", "kms:ViaService", via.clone());
+            std::iter::once(via).chain(alias).collect()
         }
     }
 }

@@ -27,7 +27,28 @@ pub(crate) struct Inspected {
     pub time_to_live: Answer<Option<String>>,
     /// For how many days it can be restored; `None`: it cannot.
     pub recovery_days: Answer<Option<u32>>,
+    pub isolation: Isolation,
 }
+
+/// How two writes of one item at once are kept apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Always, and there is nothing to choose: in Amazon's DynamoDB, and in DynamoDB Local.
+    Given,
+    /// As ScyllaDB Alternator is told by the table's tag [`WRITE_ISOLATION`]; without one, its configuration tells it.
+    Chosen {
+        tag: Answer<Option<String>>,
+        /// Whether it is known to be Alternator. Otherwise it may be anything that speaks DynamoDB's language.
+        is_alternator: bool,
+    },
+}
+
+/// The tag that tells ScyllaDB Alternator how writes are kept apart.
+pub(crate) const WRITE_ISOLATION: &str = "system:write_isolation";
+
+/// How the ARNs of tables begin in ScyllaDB Alternator, and in DynamoDB Local.
+const ALTERNATOR: &str = "arn:scylla:alternator:";
+const DYNAMODB_LOCAL: &str = "arn:aws:dynamodb:ddblocal:";
 
 /// The attributes that a table is keyed by, both of them texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,9 +86,13 @@ impl Inspected {
         let Some(described) = described.table else {
             return Err(Refusal::Failed("an answer without a table".to_owned()));
         };
-        let (time_to_live, recovery_days) =
-            tokio::join!(time_to_live(connection), recovery_days(connection));
-        Ok(Self { time_to_live, recovery_days, ..Self::of(&described) })
+        let found = Self::of(&described);
+        let (time_to_live, recovery_days, isolation) = tokio::join!(
+            time_to_live(connection),
+            recovery_days(connection),
+            Box::pin(isolation(connection, found.arn.as_deref()))
+        );
+        Ok(Self { time_to_live, recovery_days, isolation, ..found })
     }
 
     fn of(table: &TableDescription) -> Self {
@@ -110,6 +135,7 @@ impl Inspected {
                 .is_some_and(|it| it.inaccessible_encryption_date_time().is_some()),
             time_to_live: Ok(None),
             recovery_days: Ok(None),
+            isolation: Isolation::Given,
         }
     }
 }
@@ -138,4 +164,34 @@ async fn recovery_days(connection: &Connection) -> Answer<Option<u32>> {
     // An answer from before the period could be chosen does not have it: it was the longest.
     let days = described.recovery_period_in_days().and_then(|days| u32::try_from(days).ok());
     Ok(is_on.then(|| days.unwrap_or(super::wanted::RECOVERY_DAYS)))
+}
+
+async fn isolation(connection: &Connection, arn: Option<&str>) -> Isolation {
+    let begins = |with: &str| arn.is_some_and(|arn| arn.starts_with(with));
+    if connection.is_amazon() || begins(DYNAMODB_LOCAL) {
+        return Isolation::Given;
+    }
+    Isolation::Chosen {
+        tag: isolation_tag(connection, arn).await,
+        is_alternator: begins(ALTERNATOR),
+    }
+}
+
+async fn isolation_tag(connection: &Connection, arn: Option<&str>) -> Answer<Option<String>> {
+    let Some(arn) = arn else {
+        return Err(Refusal::Failed("the table has no ARN to ask for its tags by".to_owned()));
+    };
+    let mut next = None;
+    loop {
+        let request = connection.client.list_tags_of_resource().resource_arn(arn);
+        let answer = request.set_next_token(next).send().await;
+        let answer = answer.map_err(|error| Refusal::of(&error))?;
+        if let Some(tag) = answer.tags().iter().find(|tag| tag.key() == WRITE_ISOLATION) {
+            return Ok(Some(tag.value().to_owned()));
+        }
+        next = answer.next_token;
+        if next.is_none() {
+            return Ok(None);
+        }
+    }
 }

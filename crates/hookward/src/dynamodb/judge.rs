@@ -3,24 +3,35 @@
 use hookward_core::config::DynamoDb;
 
 use super::{
+    advice::FOREIGN_TABLE,
     connection::Refusal,
-    inspect::{Answer, Billing, Inspected, Keys, Status},
+    inspect::{Answer, Billing, Inspected, Isolation, Keys, Status, WRITE_ISOLATION},
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY},
 };
-use crate::doctor::finding::Finding;
+use crate::doctor::finding::{Finding, Severity};
 
 /// What is right and what is not. Errors are what loses events, handles them twice, or keeps the gateway from
 /// working; what only Amazon has is no more than a warning elsewhere.
 pub(crate) fn judge(found: &Inspected, wanted: &DynamoDb, is_amazon: bool) -> Vec<Finding> {
     let table = Subject { name: &wanted.table, is_amazon };
     let mut findings = vec![table.is_there(found), table.keys(&found.keys)];
+    // How a table of somebody else's is set up is nobody's business here.
+    if is_foreign(&findings) {
+        return findings;
+    }
     findings.extend(table.indexes(found.indexes));
     findings.extend(table.billing(found.billing, wanted.write_units_max));
     findings.push(table.time_to_live(&found.time_to_live));
     findings.push(table.recovery(&found.recovery_days));
     findings.push(table.deletion_protection(found.deletion_protection));
     findings.push(table.encryption(found, wanted.kms_key.as_deref()));
+    findings.extend(table.isolation(&found.isolation));
     findings
+}
+
+/// Whether a table was found not to be Hookward's.
+pub(crate) fn is_foreign(findings: &[Finding]) -> bool {
+    findings.iter().any(|it| it.check == "key-schema" && it.severity == Severity::Error)
 }
 
 struct Subject<'t> {
@@ -30,6 +41,9 @@ struct Subject<'t> {
 
 /// What to run for what is merely switched off.
 const CREATE: &str = "run `hookward dynamodb create`, which turns on what is off";
+
+/// What to run where Alternator does not keep writes apart.
+const ISOLATE: &str = "run `hookward dynamodb create --alternator`, which sets the table's tag system:write_isolation to always_use_lwt; with only_rmw_uses_lwt de-duplication holds too, with forbid_rmw and unsafe_rmw it does not";
 
 impl Subject<'_> {
     fn good(&self, check: &'static str, found: impl std::fmt::Display) -> Finding {
@@ -85,8 +99,7 @@ impl Subject<'_> {
             shown(&keys.partition),
             shown(&keys.sort)
         );
-        let todo = "keys cannot be changed: give another name as `table` in [store], and run `hookward dynamodb create`";
-        Finding::error("key-schema", self.name, said, todo)
+        Finding::error("key-schema", self.name, said, FOREIGN_TABLE)
     }
 
     fn indexes(&self, indexes: usize) -> Option<Finding> {
@@ -210,6 +223,46 @@ impl Subject<'_> {
         }
     }
 
+    fn isolation(&self, isolation: &Isolation) -> Option<Finding> {
+        let Isolation::Chosen { tag, is_alternator } = isolation else { return None };
+        let check = "write-isolation";
+        let (found, counts) = match tag {
+            Ok(Some(tag)) => return Some(self.tagged(tag)),
+            Ok(None) => (format!("the table has no tag {WRITE_ISOLATION}"), "counts"),
+            Err(refusal) => {
+                (format!("the tag {WRITE_ISOLATION} cannot be read ({refusal})"), "may count")
+            }
+        };
+        let perhaps = if *is_alternator { "" } else { "if this is ScyllaDB Alternator, " };
+        let said = format!(
+            "{found}: {perhaps}the cluster's alternator_write_isolation {counts}, under which two equal events at once may both be taken for new"
+        );
+        Some(Finding::warning(check, self.name, said).with(ISOLATE))
+    }
+
+    /// What a tag makes of de-duplication, which is a condition on a write. Alternator looks at the first letter.
+    fn tagged(&self, tag: &str) -> Finding {
+        let check = "write-isolation";
+        match tag {
+            "a" | "always" | "always_use_lwt" => self.good(check, tag),
+            "o" | "only_rmw_uses_lwt" => {
+                let said = format!(
+                    "{tag}: conditional writes are kept apart from each other, but not from plain writes of the same item"
+                );
+                Finding::warning(check, self.name, said).with(ISOLATE)
+            }
+            "f" | "forbid" | "forbid_rmw" => {
+                let said =
+                    format!("{tag}: conditional writes are refused, so no event can be kept");
+                Finding::error(check, self.name, said, ISOLATE)
+            }
+            _ => {
+                let said = format!("{tag}: of two equal events at once, both are taken for new");
+                Finding::error(check, self.name, said, ISOLATE)
+            }
+        }
+    }
+
     fn encrypt(&self, key: &str) -> String {
         format!(
             "aws dynamodb update-table --table-name {} --sse-specification Enabled=true,SSEType=KMS,KMSMasterKeyId={key}",
@@ -230,7 +283,7 @@ mod tests {
     use hookward_core::config::Completion;
 
     use super::*;
-    use crate::doctor::finding::Severity::{self, Error, Good, Skipped, Warning};
+    use crate::doctor::finding::Severity::{Error, Good, Skipped, Warning};
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1-2-3";
 
@@ -261,6 +314,7 @@ mod tests {
             key_is_lost: false,
             time_to_live: Ok(Some("x".to_owned())),
             recovery_days: Ok(Some(35)),
+            isolation: Isolation::Given,
         }
     }
 
@@ -358,6 +412,41 @@ mod tests {
         check(&with(|it| it.key_is_lost = true), &wanted, "encryption", Error, Error);
         let reserved = judge(&with(|it| it.billing = Billing::Provisioned), &wanted, true);
         assert!(reserved.iter().any(|it| it.check == "billing" && it.severity == Warning));
+    }
+
+    #[test]
+    fn writes_that_are_not_kept_apart_are_told() {
+        let chosen = |tag: Answer<Option<&str>>, is_alternator| {
+            let isolation =
+                Isolation::Chosen { tag: tag.map(|tag| tag.map(str::to_owned)), is_alternator };
+            Inspected { isolation, ..right() }
+        };
+        let check_tag = |tag, expected| {
+            check(&chosen(Ok(Some(tag)), true), &wanted(), "write-isolation", expected, expected);
+        };
+        check_tag("always_use_lwt", Good);
+        check_tag("always", Good);
+        check_tag("only_rmw_uses_lwt", Warning);
+        check_tag("forbid_rmw", Error);
+        check_tag("unsafe_rmw", Error);
+        check_tag("u", Error);
+        check_tag("something new", Error);
+
+        let said = |found: &Inspected| {
+            check(found, &wanted(), "write-isolation", Warning, Warning);
+            let findings = judge(found, &wanted(), false);
+            let finding = findings.into_iter().find(|it| it.check == "write-isolation").unwrap();
+            assert!(finding.todo.unwrap().contains("dynamodb create --alternator"));
+            finding.found
+        };
+        let untagged = said(&chosen(Ok(None), true));
+        assert!(untagged.contains("no tag") && untagged.contains("alternator_write_isolation"));
+        assert!(!untagged.contains("if this is"), "{untagged}");
+        assert!(said(&chosen(Ok(None), false)).contains("if this is ScyllaDB Alternator"));
+        let denied = Err(Refusal::Denied("not you".to_owned()));
+        assert!(said(&chosen(denied, true)).contains("cannot be read (these credentials may not"));
+        let unknown = Err(Refusal::Unsupported("no such call".to_owned()));
+        assert!(said(&chosen(unknown, false)).contains("not known here: no such call"));
     }
 
     #[test]

@@ -205,7 +205,7 @@ const VIA: &str =
 fn policies(wanted: &Wanted, lines: &mut Lines) {
     let key = wanted.store.kms_key.as_deref().map(|name| {
         let arn = Tree::from(Key::named(name).arn);
-        KeyNames { arn, via: Tree::from(VIA) }
+        KeyNames { arn, alias: None, via: Tree::from(VIA) }
     });
     let large = wanted.store.large_bodies.as_ref();
     let bucket = large.map(|LargeBodies { bucket, prefix }| {

@@ -13,7 +13,13 @@ use hookward_store::dynamodb::train::{Cost, Trained, Untrained};
 use serde_json::{Value, json};
 
 use super::wanted::Wanted;
-use crate::{aws, failure::Failure, output::say, serve::runtime, settings::ConfigFile};
+use crate::{
+    aws,
+    failure::Failure,
+    output::say,
+    serve::runtime,
+    settings::{self, ConfigFile},
+};
 
 /// Trains a dictionary from a source's stored events, which compresses the events to come.
 ///
@@ -43,7 +49,9 @@ pub(crate) struct Train {
 
 impl Train {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let wanted = Wanted::load(&self.file)?;
+        let (config, _) = self.file.load()?;
+        let wanted = Wanted::within(&config, &self.file)?;
+        settings::source_named(&config, self.source.as_str())?;
         let (trained, kept) = runtime()?.block_on(self.train(&wanted))?;
         if self.json {
             say!("{:#}", self.as_json(&trained, kept.as_deref()))?;

@@ -11,7 +11,7 @@ use super::{
     document::{BucketNames, KeyNames, Names},
     tree::Tree,
 };
-use crate::{failure::Failure, secrets, settings::ConfigFile};
+use crate::{aws, failure::Failure, secrets, settings::ConfigFile};
 
 /// The partition key, the sort key, and the attribute that says when an item may be deleted.
 pub(crate) use hookward_store::dynamodb::{EXPIRES as EXPIRY, PK as PARTITION_KEY, SK as SORT_KEY};
@@ -32,7 +32,12 @@ impl Wanted {
     /// What a configuration file wants.
     pub(crate) fn load(file: &ConfigFile) -> Result<Self, Failure> {
         let (config, _) = file.load()?;
-        Self::of(&config).ok_or_else(|| {
+        Self::within(&config, file)
+    }
+
+    /// What a configuration that came from this file wants.
+    pub(crate) fn within(config: &Config, file: &ConfigFile) -> Result<Self, Failure> {
+        Self::of(config).ok_or_else(|| {
             Failure::config(format!(
                 "{} has an embedded store: set kind = \"dynamodb\" in [store]",
                 file.config.display()
@@ -85,49 +90,49 @@ impl Owner {
     /// The literal ARNs of what the configuration names.
     pub(crate) fn names(&self, wanted: &Wanted) -> Result<Names, Failure> {
         let region = self.region.clone().or_else(|| wanted.region()).ok_or_else(|| {
-            Failure::config("which region? set `region` in [store], or give --region")
+            Failure::config("which region? set `region` in [store] or AWS_REGION, or give --region")
         })?;
         let account = &self.account;
-        let partition = partition(&region);
+        let aws::Partition { name: partition, suffix } = aws::partition(&region);
         let table =
             format!("arn:{partition}:dynamodb:{region}:{account}:table/{}", wanted.store.table);
-        let key = wanted.store.kms_key.as_deref().map(|key| -> Result<_, Failure> {
-            let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-            let arn = key_arn(key, &format!("arn:{partition}:kms:{region}:{account}"))?;
+        let key = wanted.store.kms_key.as_deref().map(|key| {
+            let KeyArn { arn, alias } =
+                KeyArn::of(key, &format!("arn:{partition}:kms:{region}:{account}"));
             let via = format!("dynamodb.{region}.{suffix}");
-            Ok(KeyNames { arn: Tree::from(arn), via: Tree::from(via) })
+            KeyNames { arn: Tree::from(arn), alias, via: Tree::from(via) }
         });
         let bucket = wanted.store.large_bodies.as_ref().map(|large| {
             let arn = format!("arn:{partition}:s3:::{}", large.bucket);
             let bodies = Tree::from(format!("{arn}/{}*", large.prefix));
             BucketNames { arn: Tree::from(arn), bodies }
         });
-        Ok(Names { table: Tree::from(table), key: key.transpose()?, bucket })
+        Ok(Names { table: Tree::from(table), key, bucket })
     }
 }
 
-/// The ARN of the key that has this ARN or id. An alias cannot be one: a policy that names it lets nothing.
-pub(crate) fn key_arn(key: &str, prefix: &str) -> Result<String, Failure> {
-    if key.starts_with("alias/") || key.contains(":alias/") {
-        Err(Failure::config(format!(
-            "a policy cannot name a key by its alias: write `kms_key` in [store] as the ARN that \
-             `aws kms describe-key --key-id {key}` shows"
-        )))
-    } else if key.starts_with("arn:") {
-        Ok(key.to_owned())
-    } else {
-        Ok(format!("{prefix}:key/{key}"))
-    }
+/// A key of the customer's, as a policy can name it: a `Resource` that is an alias is the alias, and not the key that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyArn {
+    /// The ARN of the key, or of all keys of its account and region.
+    pub arn: String,
+    /// The alias that it has to have then.
+    pub alias: Option<String>,
 }
 
-/// The part of AWS that a region is in.
-fn partition(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
+impl KeyArn {
+    /// Of the key that has this ARN, id, alias or alias's ARN. `prefix` is how ARNs of keys begin where the table is.
+    pub(crate) fn of(key: &str, prefix: &str) -> Self {
+        // An alias's ARN says where the alias and its key are.
+        let alias =
+            key.split_once(":alias/").or_else(|| Some((prefix, key.strip_prefix("alias/")?)));
+        if let Some((prefix, name)) = alias {
+            Self { arn: format!("{prefix}:key/*"), alias: Some(format!("alias/{name}")) }
+        } else if key.starts_with("arn:") {
+            Self { arn: key.to_owned(), alias: None }
+        } else {
+            Self { arn: format!("{prefix}:key/{key}"), alias: None }
+        }
     }
 }
 
@@ -150,16 +155,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_named_by_arn_or_id() {
+    fn keys_are_named_by_arn_id_or_alias() {
         let prefix = "arn:aws:kms:eu-central-1:123456789012";
-        let arn = |key| key_arn(key, prefix).ok();
-        assert_eq!(
-            arn("1-2-3").as_deref(),
-            Some("arn:aws:kms:eu-central-1:123456789012:key/1-2-3")
-        );
-        assert_eq!(arn("arn:aws:kms:a:1:key/4").as_deref(), Some("arn:aws:kms:a:1:key/4"));
-        assert_eq!(arn("alias/webhooks"), None);
-        assert_eq!(arn("arn:aws:kms:a:1:alias/webhooks"), None);
+        let check = |key, arn: &str, alias: Option<&str>| {
+            let expected = KeyArn { arn: arn.to_owned(), alias: alias.map(str::to_owned) };
+            assert_eq!(KeyArn::of(key, prefix), expected, "{key}");
+        };
+        check("1-2-3", "arn:aws:kms:eu-central-1:123456789012:key/1-2-3", None);
+        check("arn:aws:kms:a:1:key/4", "arn:aws:kms:a:1:key/4", None);
+        let all = "arn:aws:kms:eu-central-1:123456789012:key/*";
+        check("alias/webhooks", all, Some("alias/webhooks"));
+        check("arn:aws:kms:a:1:alias/web/hooks", "arn:aws:kms:a:1:key/*", Some("alias/web/hooks"));
     }
 
     #[test]

@@ -61,23 +61,26 @@ impl Amazon {
         work(&mut self.state.lock().unwrap())
     }
 
-    /// The operations that were asked for so far, without those that only look.
+    /// The operations that would change the table that were asked for so far.
     pub(crate) fn changes(&self) -> Vec<String> {
         let names = |state: &mut State| state.asked.iter().map(|(name, _)| name.clone()).collect();
         let names: Vec<String> = self.with(names);
         names
             .into_iter()
-            .filter(|name| name.starts_with("Update") || name == "CreateTable")
+            .filter(|name| {
+                let changing = name.starts_with("Update") && name != "UpdateItem";
+                changing || ["CreateTable", "TagResource"].contains(&&**name)
+            })
             .collect()
     }
 }
 
-/// A table as `hookward dynamodb create` leaves it behind.
+/// A table as `hookward dynamodb create` leaves it behind, in DynamoDB Local.
 pub(crate) fn table() -> Value {
     json!({
         "TableName": "webhooks",
         "TableStatus": "ACTIVE",
-        "TableArn": "arn:aws:dynamodb:eu-central-1:123456789012:table/webhooks",
+        "TableArn": "arn:aws:dynamodb:ddblocal:000000000000:table/webhooks",
         "AttributeDefinitions": [
             { "AttributeName": "pk", "AttributeType": "S" },
             { "AttributeName": "sk", "AttributeType": "S" },
@@ -176,6 +179,7 @@ impl State {
                     made["SSEDescription"] =
                         json!({ "Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key });
                 }
+                self.tag(asked);
                 self.table = Some(made.clone());
                 return (200, json!({ "TableDescription": made }));
             }
@@ -232,7 +236,21 @@ impl State {
                     self.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value }));
                 (200, json!({ "Tags": tags.collect::<Vec<_>>() }))
             }
-            "PutItem" | "DeleteItem" => {
+            "TagResource" => {
+                assert_eq!(asked["ResourceArn"], table["TableArn"]);
+                self.tag(asked);
+                (200, json!({}))
+            }
+            "BatchWriteItem" => {
+                let writes = asked["RequestItems"]["webhooks"].as_array().unwrap();
+                let nothing = |key: &Value| key["sk"]["S"] == "hookward-doctor";
+                assert!(
+                    writes.iter().all(|write| nothing(&write["DeleteRequest"]["Key"])),
+                    "an attempt that could write: {asked}"
+                );
+                (200, json!({ "UnprocessedItems": {} }))
+            }
+            "PutItem" | "UpdateItem" | "DeleteItem" => {
                 assert!(
                     asked["ConditionExpression"].is_string(),
                     "an attempt that could write: {asked}"
@@ -244,19 +262,32 @@ impl State {
             _ => (200, json!({})),
         }
     }
+
+    /// Sets the tags of a request.
+    fn tag(&mut self, asked: &Value) {
+        for tag in asked["Tags"].as_array().into_iter().flatten() {
+            let text = |name: &str| tag[name].as_str().unwrap().to_owned();
+            self.tags.retain(|(key, _)| *key != text("Key"));
+            self.tags.push((text("Key"), text("Value")));
+        }
+    }
 }
 
 /// The partition keys that a request is for; of a request for the table, its absence.
 fn keys_of(operation: &str, asked: &Value) -> Vec<String> {
     let key = |of: &Value| of["pk"]["S"].as_str().unwrap_or_default().to_owned();
     match operation {
-        "GetItem" | "DeleteItem" => vec![key(&asked["Key"])],
+        "GetItem" | "UpdateItem" | "DeleteItem" => vec![key(&asked["Key"])],
         "PutItem" => vec![key(&asked["Item"])],
         "Query" => {
             vec![asked["ExpressionAttributeValues"][":pk"]["S"].as_str().unwrap().to_owned()]
         }
         "BatchGetItem" => {
             asked["RequestItems"]["webhooks"]["Keys"].as_array().unwrap().iter().map(key).collect()
+        }
+        "BatchWriteItem" => {
+            let writes = asked["RequestItems"]["webhooks"].as_array().unwrap();
+            writes.iter().map(|write| key(&write["DeleteRequest"]["Key"])).collect()
         }
         _ => vec![String::new()],
     }

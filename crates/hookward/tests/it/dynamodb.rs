@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     amazon::{Amazon, State, everything, table},
-    program::{Place, Ran, ran},
+    engine,
+    program::{Gateway, Place, Ran, ask, ran},
 };
 
 const STORE: &str = r#"
@@ -212,8 +213,55 @@ fn the_region_is_from_the_command_line_the_file_or_the_environment() {
     );
     let government = named(resource(&[], Some("us-gov-west-1")));
     assert_eq!(government, table("aws-us-gov", "us-gov-west-1"));
-    resource(&[], None).badly(78, &["which region?", "--region"]);
+    resource(&[], None).badly(78, &["which region?", "AWS_REGION", "--region"]);
+    let sovereign = named(resource(&["--region", "eusc-de-east-1"], None));
+    assert_eq!(sovereign, table("aws-eusc", "eusc-de-east-1"));
     resource(&["--region", "EU"], None).badly(2, &["eu-central-1"]);
+}
+
+#[test]
+fn a_key_that_is_named_by_its_alias_is_the_one_that_has_it() {
+    let place = place("kms_key = \"alias/webhooks\"\n");
+    let under_key = |policy: &Value| {
+        let all = policy["Statement"].as_array().unwrap();
+        all.iter().find(|it| it["Sid"] == "WriteUnderKey").unwrap().clone()
+    };
+    let iam = ["dynamodb", "iam", "--account", "123456789012", "--role", "gateway"];
+    let statement = under_key(&place.run(&iam).json());
+    assert_eq!(statement["Resource"], "arn:aws:kms:eu-central-1:123456789012:key/*");
+    let condition = |via: Value| {
+        json!({
+            "StringEquals": { "kms:ViaService": via },
+            "ForAnyValue:StringEquals": { "kms:ResourceAliases": ["alias/webhooks"] },
+        })
+    };
+    assert_eq!(statement["Condition"], condition(json!("dynamodb.eu-central-1.amazonaws.com")));
+
+    let template = place.run(&["dynamodb", "cloudformation", "--policies", "--json"]).json();
+    let encryption = &template["Resources"]["Table"]["Properties"]["SSESpecification"];
+    assert_eq!(encryption["KMSMasterKeyId"], "alias/webhooks");
+    let policy = &template["Resources"]["GatewayPolicy"]["Properties"]["PolicyDocument"];
+    let statement = under_key(policy);
+    let all =
+        json!({ "Fn::Sub": "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*" });
+    assert_eq!(statement["Resource"], all);
+    let via = json!({ "Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}" });
+    assert_eq!(statement["Condition"], condition(via));
+}
+
+#[test]
+fn that_larger_bodies_need_a_bucket_is_noted() {
+    let check =
+        |place: &Place, more: &[&str]| place.run(&[&["check", "--no-secrets"], more].concat());
+    let usual = place("");
+    let said = check(&usual, &[]).well();
+    assert!(said.contains("\nnote: a body of more than 350KiB"), "{said}");
+    assert!(check(&usual, &["--json"]).json()["notes"][0].is_string());
+    let bucket = place("large_bodies_bucket = \"bodies\"\n");
+    assert!(!check(&bucket, &[]).well().contains("note:"));
+    usual.write("hookward.toml", &format!("{STORE}{SOURCE}body_max = \"1025KiB\"\n"));
+    let said = ["sources.orders.body_max: a body of more than 350KiB", "set `large_bodies_bucket`"];
+    check(&usual, &["--strict"]).badly(78, &said);
 }
 
 #[test]
@@ -223,15 +271,6 @@ fn what_cannot_be_printed_says_why() {
     for command in [&iam[..], &["dynamodb", "cloudformation"], &["dynamodb", "terraform"]] {
         usual.run(command).badly(78, &["embedded store", "kind = \"dynamodb\""]);
     }
-    let alias = place("kms_key = \"alias/webhooks\"\n");
-    let said = ["cannot name a key by its alias", "aws kms describe-key --key-id alias/webhooks"];
-    alias.run(&iam).badly(78, &said);
-    alias.run(&["dynamodb", "cloudformation", "--policies"]).badly(78, &said);
-    // The table alone can be encrypted under an alias.
-    let template = alias.run(&["dynamodb", "cloudformation", "--json"]).json();
-    let encryption = &template["Resources"]["Table"]["Properties"]["SSESpecification"];
-    assert_eq!(encryption["KMSMasterKeyId"], "alias/webhooks");
-
     let place = place("");
     place.run(&["dynamodb", "iam"]).badly(2, &["--account"]);
     place.run(&["dynamodb", "iam", "--account", "1234"]).badly(2, &["12 digits"]);
@@ -357,6 +396,60 @@ fn a_table_of_somebody_elses_is_left_alone() {
 }
 
 #[test]
+fn of_a_table_of_somebody_elses_only_that_is_told() {
+    let mut other = table();
+    other["KeySchema"] = json!([{ "AttributeName": "pk", "KeyType": "HASH" }]);
+    other["DeletionProtectionEnabled"] = json!(false);
+    let amazon = Amazon::start(State { table: Some(other), ..State::default() });
+    let place = at(&amazon, "");
+    let ran = with_credentials(&place, &["doctor", "--role", "gateway"]);
+    assert!(ran.out.contains("give another name as `table` in [store]"), "{ran:?}");
+    for advice in
+        ["which turns on what is off", "time-to-live", "deletion-protection", "permissions"]
+    {
+        assert!(!ran.out.contains(advice), "{advice}: {ran:?}");
+    }
+    let looks = ["DescribeTable", "DescribeTimeToLive", "DescribeContinuousBackups"];
+    let asked = amazon.with(|state| state.asked.clone());
+    assert!(asked.iter().all(|(name, _)| looks.contains(&&**name)), "nothing is tried: {asked:?}");
+}
+
+#[test]
+fn a_table_that_is_not_there_is_told_with_what_to_do() {
+    let amazon = Amazon::start(State::default());
+    let place = at(&amazon, "");
+    for command in
+        [&["events", "list"][..], &["dead", "list"], &["dynamodb", "train", "--source", "orders"]]
+    {
+        let said = ["ResourceNotFoundException", "run `hookward dynamodb create`"];
+        with_credentials(&place, command).badly(1, &said);
+    }
+}
+
+#[test]
+fn an_endpoint_of_the_environment_that_is_none_is_told_by_its_variable() {
+    let place = place("");
+    for command in [
+        &["dynamodb", "create"][..],
+        &["dynamodb", "train", "--source", "orders"],
+        &["events", "list"],
+        &["serve"],
+    ] {
+        for (variable, url) in [
+            ("AWS_ENDPOINT_URL_DYNAMODB", "foo"),
+            ("AWS_ENDPOINT_URL", "localhost:8000"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", "ftp://127.0.0.1"),
+        ] {
+            let mut command = place.command(command);
+            command.env(variable, url).env("ORDERS", crate::program::PLAIN_SECRET);
+            command.env("AWS_ACCESS_KEY_ID", "hookward").env("AWS_SECRET_ACCESS_KEY", "hookward");
+            let said = [&*format!("{variable} is \"{url}\""), "such as http://127.0.0.1:8000"];
+            ran(command).badly(78, &said);
+        }
+    }
+}
+
+#[test]
 fn a_table_that_is_never_ready_is_not_waited_for_for_ever() {
     let amazon = Amazon::start(State { slow: usize::MAX, ..State::default() });
     let ran = with_credentials(&at(&amazon, ""), &["dynamodb", "create", "--wait", "1"]);
@@ -380,11 +473,57 @@ fn what_is_no_amazon_may_have_less() {
     assert_eq!(created.unwrap().1["Tags"], tag);
 }
 
+/// A table in ScyllaDB Alternator.
+fn in_alternator() -> Value {
+    let mut table = table();
+    table["TableArn"] = json!("arn:scylla:alternator:alternator_webhooks:scylla:table/webhooks");
+    table
+}
+
+#[test]
+fn a_table_that_is_there_gets_the_tag_that_alternator_needs() {
+    let amazon = Amazon::start(State { table: Some(in_alternator()), ..everything() });
+    let place = at(&amazon, "");
+    let tag = || amazon.with(|state| state.tags.clone());
+    let wanted = || vec![("system:write_isolation".to_owned(), "always_use_lwt".to_owned())];
+
+    // Without the flag, only told.
+    let said = with_credentials(&place, &["dynamodb", "create"]).well();
+    assert!(said.contains("WARNING write-isolation: webhooks: the table has no tag"), "{said}");
+    assert!(said.contains("run `hookward dynamodb create --alternator`"), "{said}");
+    assert_eq!(amazon.changes(), [""; 0]);
+
+    let set = ["dynamodb", "create", "--alternator"];
+    let said = with_credentials(&place, &set).well();
+    assert!(said.contains("set     write isolation: always_use_lwt\n"), "{said}");
+    assert!(!said.contains("WARNING write-isolation"), "{said}");
+    assert_eq!(tag(), wanted());
+    let said = with_credentials(&place, &set).well();
+    assert!(said.contains("already write isolation: always_use_lwt"), "{said}");
+
+    amazon.with(|state| state.tags[0].1 = "unsafe_rmw".to_owned());
+    let said = with_credentials(&place, &set).well();
+    assert!(said.contains("set     write isolation: always_use_lwt, and no more unsafe_rmw"));
+    assert_eq!(tag(), wanted());
+    assert_eq!(amazon.changes(), ["TagResource", "TagResource"]);
+
+    // What cannot be set is a person's to set.
+    amazon.with(|state| {
+        state.tags.clear();
+        state.unknown = vec!["TagResource"];
+    });
+    let ran = with_credentials(&place, &set);
+    assert!(ran.out.contains("FAILED  write isolation: not known here"), "{ran:?}");
+    assert!(ran.out.contains("set the table's tag system:write_isolation to always_use_lwt"));
+    ran.badly(1, &["not as the configuration wants it"]);
+}
+
 #[test]
 fn without_credentials_or_an_answer_nothing_is_created() {
     let place = place("endpoint = \"http://127.0.0.1:1\"\n");
-    with_credentials(&place, &["dynamodb", "create"])
-        .badly(1, &["cannot look at table webhooks at http://127.0.0.1:1/"]);
+    let ran = with_credentials(&place, &["dynamodb", "create"]);
+    assert!(ran.err.contains("onnection refused") && !ran.err.contains('{'), "{ran:?}");
+    ran.badly(1, &["cannot look at table webhooks at http://127.0.0.1:1/"]);
     let amazon = Amazon::start(State { lets: Some(Vec::new()), ..State::default() });
     let ran = with_credentials(&at(&amazon, ""), &["dynamodb", "create"]);
     ran.badly(1, &["these credentials may not: User is not authorized"]);
@@ -500,6 +639,81 @@ fn credentials_that_may_more_or_less_than_their_role_are_told() {
     assert!(severity == "skipped" && found.contains("looks at no permissions"), "{found}");
 }
 
+/// All items of a table in DynamoDB Local.
+fn items(table: &str) -> Value {
+    let asked = json!({ "TableName": table, "ConsistentRead": true }).to_string();
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\
+         content-type: application/x-amz-json-1.0\r\nx-amz-target: DynamoDB_20120810.Scan\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential=hookward/20260101/eu-central-1/dynamodb/aws4_request, \
+         SignedHeaders=host, Signature=none\r\n\r\n{asked}",
+        asked.len()
+    );
+    let answer = ask(engine::address(), &request).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str::<Value>(body).unwrap_or_else(|error| panic!("{error}: {answer}"))["Items"]
+        .take()
+}
+
+#[test]
+fn what_the_doctor_tries_changes_no_item() {
+    let place = Place::new();
+    let table = format!("tried-{}", std::process::id());
+    let store = format!(
+        "[store]\nkind = \"dynamodb\"\ntable = \"{table}\"\nregion = \"eu-central-1\"\nendpoint = \"http://{}\"",
+        engine::address()
+    );
+    place.configure(|text| text.replace("[store]\npath = \"events\"", &store));
+    with_credentials(&place, &["dynamodb", "create"]).well();
+    let mut serve = place.command(&["serve"]);
+    serve.env("AWS_ACCESS_KEY_ID", "hookward").env("AWS_SECRET_ACCESS_KEY", "hookward");
+    let gateway = Gateway::start(serve);
+    assert_eq!(gateway.takes_order(1), 200);
+    place.app.got(1);
+    gateway.stops();
+
+    let before = items(&table);
+    assert!(before.as_array().is_some_and(|items| items.len() > 1), "{before}");
+    let [(severity, found)] = &doctor(&place, "gateway", "permissions")[..] else { panic!() };
+    // Each of them is one that DynamoDB understands.
+    assert!(severity == "skipped" && found.contains("in 30 attempts"), "{found}");
+    assert_eq!(items(&table), before);
+}
+
+#[test]
+fn each_thing_that_credentials_may_beyond_their_role_is_named() {
+    let amazon = Amazon::start(everything());
+    let place = at(&amazon, "");
+    for (role, action, key) in [
+        ("reader", "PutItem", "r#hookward-doctor"),
+        ("reader", "PutItem", "j#hookward-doctor"),
+        ("reader", "UpdateItem", "e#hookward-doctor"),
+        ("reader", "UpdateItem", "n"),
+        ("gateway", "UpdateItem", "r#hookward-doctor"),
+        ("gateway", "UpdateItem", "j#hookward-doctor"),
+        ("gateway", "UpdateItem", "d#hookward-doctor"),
+        ("trainer", "DeleteItem", "n"),
+        ("gateway", "DeleteItem", "r#hookward-doctor"),
+        ("gateway", "DeleteItem", "j#hookward-doctor"),
+        ("gateway", "DeleteItem", "x#hookward-doctor"),
+        ("doctor", "Query", "j#hookward-doctor"),
+        ("trainer", "Query", "x#hookward-doctor"),
+        ("reader", "Query", "e#hookward-doctor"),
+        ("gateway", "BatchWriteItem", "e#hookward-doctor"),
+        ("replayer", "BatchWriteItem", "e#hookward-doctor"),
+    ] {
+        let mut allowed = lets(&place, role);
+        allowed.retain(|(it, of)| (&**it, &**of) != (action, key));
+        allowed.push((action.to_owned(), key.to_owned()));
+        amazon.with(|state| state.lets = Some(allowed));
+        let [(severity, found)] = &doctor(&place, role, "permissions")[..] else {
+            panic!("{role}")
+        };
+        let expected = format!("may more than they need: dynamodb:{action} on {key}");
+        assert!(severity == "warning" && found.ends_with(&expected), "{role}: {found}");
+    }
+}
+
 #[test]
 fn the_doctor_says_what_is_missing_and_what_to_do() {
     let amazon = Amazon::start(State::default());
@@ -510,8 +724,14 @@ fn the_doctor_says_what_is_missing_and_what_to_do() {
     assert!(ran.out.contains("run `hookward dynamodb create`"), "{ran:?}");
     ran.badly(1, &["errors"]);
 
+    amazon.with(|state| state.table = Some(table()));
+    assert_eq!(doctor(&place, "doctor", "write-isolation"), [], "DynamoDB Local has no choice");
+
+    amazon.with(|state| state.table = Some(in_alternator()));
+    let [(severity, found)] = &doctor(&place, "doctor", "write-isolation")[..] else { panic!() };
+    assert!(severity == "warning" && found.contains("has no tag"), "{found}");
+
     amazon.with(|state| {
-        state.table = Some(table());
         state.tags = vec![("system:write_isolation".to_owned(), "unsafe_rmw".to_owned())];
         state.unknown = vec!["DescribeContinuousBackups"];
     });

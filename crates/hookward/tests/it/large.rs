@@ -107,8 +107,10 @@ fn without_a_bucket_what_no_item_takes_is_refused_for_good() {
     let gateway = Gateway::start(program(&place, &["serve"]));
     let answer = ask(gateway.address, &request(&body(600_000)));
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    let told = r#"{"code":"too_large","message":"the event is larger than can be kept"}"#;
+    let told = r#"{"code":"too_large","message":"the event is larger than the 358400 bytes that can be kept"}"#;
     assert!(answer.contains(told), "{answer}");
+    let logged = gateway.logs("its sender told that it is too large");
+    assert!(logged.contains("358400 bytes") && logged.contains("large_bodies_bucket"), "{logged}");
     // What compresses is not too large.
     let text = format!(r#"{{"type":"export.ready","data":"{}"}}"#, "a".repeat(900_000));
     let answer = ask(gateway.address, &request(&text));

@@ -32,6 +32,8 @@ fn a_dictionary_is_trained_beside_a_gateway_and_kept_if_it_pays_or_is_wanted() {
     let place = place("training");
     let gateway = Gateway::start(program(&place, &["serve"]));
     let train = ["dynamodb", "train", "--source", "orders"];
+    let unknown = ["dynamodb", "train", "--source", "nope"];
+    ran(program(&place, &unknown)).badly(1, &["has no source \"nope\": there are ", "orders"]);
     let said = "source orders: nothing was kept: 0 events are too few to tell: at least 100";
     ran(program(&place, &train)).badly(1, &[said]);
     for number in 0..120 {

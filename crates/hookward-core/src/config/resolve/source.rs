@@ -41,6 +41,8 @@ pub(super) struct Sources<'a, 't> {
     pub destinations: &'a [At<String>],
     /// Whether the store has write units.
     pub bills_writes: bool,
+    /// Whether a body has to fit into an item of a table: there is no bucket for larger ones.
+    pub bodies_fit_items: bool,
     pub secrets: &'a mut Secrets,
     pub read_file: &'a mut dyn FnMut(&Path) -> Result<String, String>,
     pub context: &'a mut Context<'t>,
@@ -99,6 +101,19 @@ impl Sources<'_, '_> {
                         format!("raise {} above it", room.spot.path),
                     );
                 }
+            }
+            // The usual limit is nobody's wish for large bodies: that is only noted.
+            let item_max = limits::DYNAMODB_ITEM_BYTES_MAX as u64;
+            let wants_large = body_max.value != limits::BODY_BYTES_DEFAULT as u64;
+            if self.bodies_fit_items && wants_large && body_max.value > item_max {
+                self.context.warning(
+                    &body_max.spot,
+                    format!(
+                        "a body of more than {} once it is compressed does not fit into an item of the table, and is refused with 413",
+                        size_text(item_max)
+                    ),
+                    "set `large_bodies_bucket` in [store], or lower this",
+                );
             }
             sources.push(self.source(&name, source, &path.value));
         }
