@@ -12,6 +12,7 @@
 //! - [`journal`]: shared writes
 //! - [`dictionary`], [`train`]: what bodies are compressed with; [`bodies`]: those that do not fit into an item
 //! - [`deliver`], [`operate`], [`reads`], [`list`]: the rest of the contract
+//! - [`tickets`]: what became of an event, where an answer may be lost
 //! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
 //! - [`book`], [`recent`], [`ledger`]: memory
 //! - [`table`], [`client`], [`usage`], [`spending`], [`trouble`]: DynamoDB's calls, costs, budgets and errors
@@ -40,6 +41,7 @@ mod spending;
 mod table;
 mod takeover;
 mod tenure;
+mod tickets;
 pub mod train;
 mod trouble;
 mod usage;
