@@ -9,7 +9,7 @@ use hookward_store::State;
 
 use crate::{
     failure::Failure,
-    operator::{Operator, Wanted},
+    operator::{Intent, Operator, Wanted},
     serve::runtime,
     settings::ConfigFile,
     signals::Signals,
@@ -107,7 +107,7 @@ impl Events {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (config, _) = self.file.load()?;
         runtime()?.block_on(async {
-            let operator = Operator::connect(&config).await?;
+            let operator = Operator::connect(&config, Intent::Look).await?;
             match self.command {
                 Command::List { filter, state } => print_list(&operator, &filter, state).await?,
                 Command::Show { key, body, json } => {
@@ -223,7 +223,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 #[expect(clippy::print_stdout, reason = "the binary talks to the terminal")]
 async fn tail(operator: &Operator, source: Option<String>, json: bool) -> Result<(), Failure> {
-    if matches!(operator, Operator::Store(_)) {
+    if !matches!(operator, Operator::Gateway { .. }) {
         return Err(Failure::new(
             "no gateway runs, so no events come in: start it with `hookward serve`",
         ));
