@@ -11,7 +11,8 @@
 //! - [`append`]: a new event, or what to say of one that was there ([`duplicate`], [`resolve`])
 //! - [`journal`]: shared writes
 //! - [`dictionary`], [`train`]: what bodies are compressed with; [`bodies`]: those that do not fit into an item
-//! - [`deliver`], [`operate`], [`reads`], [`list`]: the rest of the contract
+//! - [`deliver`], [`operate`], [`reads`], [`list`]: the rest of the contract; [`reader`]: looking without being a node
+//! - [`tickets`]: what became of an event, where an answer may be lost
 //! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
 //! - [`book`], [`recent`], [`ledger`]: memory
 //! - [`table`], [`client`], [`usage`], [`spending`], [`trouble`]: DynamoDB's calls, costs, budgets and errors
@@ -32,6 +33,7 @@ mod operate;
 mod options;
 pub mod policy;
 mod progress;
+mod reader;
 mod reads;
 mod recent;
 mod resolve;
@@ -40,6 +42,7 @@ mod spending;
 mod table;
 mod takeover;
 mod tenure;
+mod tickets;
 pub mod train;
 mod trouble;
 mod usage;
@@ -64,6 +67,7 @@ pub use self::{
     client::{client, http_client},
     item::{EXPIRES, PK, SK},
     options::{BootClock, Clock, Completion, Flaw, Options, Patience},
+    reader::Reader,
     spending::WriteBudgets,
 };
 use crate::{

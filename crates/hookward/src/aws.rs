@@ -12,7 +12,7 @@ use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
     dynamodb::{
-        self as store, DynamoDb, Options, WriteBudgets,
+        self as store, DynamoDb, Options, Reader, WriteBudgets,
         bodies::{Bucket, LargeBodies},
         train::Trainer,
     },
@@ -63,6 +63,15 @@ pub(crate) async fn open_trainer(config: &config::DynamoDb) -> Result<Trainer, F
     let access = Access::of(config, options.in_flight_max).await?;
     let (client, options) = client(access, config, options).await?;
     let opened = Trainer::open(client, options, SystemClock::start().now()).await;
+    opened.map_err(|error| not_opened(config, error))
+}
+
+/// Opens the store for looking: as no node of its table, and without a write.
+pub(crate) async fn open_reader(config: &config::DynamoDb) -> Result<Reader, Failure> {
+    let options = options(config, false);
+    let access = Access::of(config, options.in_flight_max).await?;
+    let (client, options) = client(access, config, options).await?;
+    let opened = Reader::open(client, options, SystemClock::start().now()).await;
     opened.map_err(|error| not_opened(config, error))
 }
 

@@ -8,7 +8,7 @@ use crate::{
     events::{self, Filter},
     failure::Failure,
     logging,
-    operator::Operator,
+    operator::{Intent, Operator},
     output::say,
     serve::runtime,
     settings::ConfigFile,
@@ -65,9 +65,12 @@ impl Dead {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (config, _) = self.file.load()?;
         runtime()?.block_on(async {
-            let operator = Operator::connect(&config).await?;
-            let decides = matches!(self.command, Command::Replay(_) | Command::Drop(_));
-            if decides && matches!(operator, Operator::Store(_)) {
+            let intent = match self.command {
+                Command::List { .. } | Command::Show { .. } => Intent::Look,
+                Command::Replay(_) | Command::Drop(_) => Intent::Decide,
+            };
+            let operator = Operator::connect(&config, intent).await?;
+            if intent == Intent::Decide && matches!(operator, Operator::Store(_)) {
                 // A running gateway has a log for what operators decide; without one it is this command's.
                 logging::start(&config.log)?;
             }

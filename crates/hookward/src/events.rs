@@ -9,7 +9,7 @@ use hookward_store::State;
 
 use crate::{
     failure::Failure,
-    operator::{Operator, Wanted},
+    operator::{Intent, Operator, Wanted},
     output::say,
     serve::runtime,
     settings::ConfigFile,
@@ -108,7 +108,7 @@ impl Events {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (config, _) = self.file.load()?;
         runtime()?.block_on(async {
-            let operator = Operator::connect(&config).await?;
+            let operator = Operator::connect(&config, Intent::Look).await?;
             let done = match self.command {
                 Command::List { filter, state } => print_list(&operator, &filter, state).await,
                 Command::Show { key, body, json } => print_event(&operator, key, body, json).await,
@@ -219,7 +219,7 @@ pub(crate) async fn print_event(
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 async fn tail(operator: &Operator, source: Option<String>, json: bool) -> Result<(), Failure> {
-    if matches!(operator, Operator::Store(_)) {
+    if !matches!(operator, Operator::Gateway { .. }) {
         return Err(Failure::new(
             "no gateway runs, so no events come in: start it with `hookward serve`",
         ));

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookward_core::{EventKey, SourceName, Timestamp, config::Config};
+use hookward_core::{
+    EventKey, SourceName, Timestamp,
+    config::{Config, StoreConfig},
+};
 use hookward_server::{
     Clock as _, SystemClock,
     admin::{
@@ -11,10 +14,11 @@ use hookward_server::{
         view::{EventView, PageView},
     },
 };
-use hookward_store::{Cursor, Query, State, Store};
+use hookward_store::{Cursor, Kept, Page, Query, State, Store, StoreError, dynamodb::Reader};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 
 use crate::{
+    aws,
     client::{Http, NoAnswer},
     failure::Failure,
     secrets, serve,
@@ -26,6 +30,17 @@ pub(crate) enum Operator {
     Gateway { http: Box<Http>, base: String, authorization: HeaderValue },
     /// None runs: the store is ours for as long as this command takes.
     Store(Arc<dyn Store>),
+    /// None runs here, and the store is others' too: it is looked at as it is.
+    Reader(Reader),
+}
+
+/// What somebody is going to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Only look.
+    Look,
+    /// Replay and drop dead letters.
+    Decide,
 }
 
 /// What to list.
@@ -39,16 +54,31 @@ pub(crate) struct Wanted {
     pub limit: usize,
 }
 
+impl Wanted {
+    fn query(&self) -> Result<Query, Failure> {
+        let source = self.source.as_deref().map(SourceName::parse).transpose();
+        Ok(Query {
+            source: source.map_err(|error| Failure::of("--source", &error))?,
+            state: self.state,
+            since: self.since,
+            before: self.before,
+            cursor: self.cursor.map(Cursor),
+            limit: self.limit,
+        })
+    }
+}
+
+fn only_looks() -> Failure {
+    Failure::new("the store was opened for looking only")
+}
+
 impl Operator {
     /// Asks the gateway if it answers, and opens the store only if nobody listens.
-    pub(crate) async fn connect(config: &Config) -> Result<Self, Failure> {
+    pub(crate) async fn connect(config: &Config, intent: Intent) -> Result<Self, Failure> {
         let Some(admin) = &config.admin else {
-            return serve::open_store(config, false, Arc::default())
-                .await
-                .map(Self::Store)
-                .map_err(|failure| {
-                    failure.and("to look into a running gateway, give it an [admin] section")
-                });
+            return Self::open(config, intent).await.map_err(|failure| {
+                failure.and("to look into a running gateway, give it an [admin] section")
+            });
         };
         let token =
             secrets::follow(&admin.token).map_err(|error| Failure::of("admin token", &error))?;
@@ -62,15 +92,29 @@ impl Operator {
         };
         match gateway.ask::<serde_json::Value>(Method::GET, "/v1/status").await {
             Ok(_) => Ok(gateway),
-            Err(Unanswered::NobodyListens) => {
+            Err(Unanswered::NobodyListens) => Self::open(config, intent).await,
+            Err(Unanswered::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// Opens the store itself. Whoever only looks at a table leaves no trace there.
+    async fn open(config: &Config, intent: Intent) -> Result<Self, Failure> {
+        match (&config.store, intent) {
+            (StoreConfig::DynamoDb(config), Intent::Look) => {
+                aws::open_reader(config).await.map(Self::Reader)
+            }
+            (StoreConfig::DynamoDb(_) | StoreConfig::Embedded(_), _) => {
                 serve::open_store(config, false, Arc::default()).await.map(Self::Store)
             }
-            Err(Unanswered::Failed(failure)) => Err(failure),
         }
     }
 
     /// Events, newest first.
     pub(crate) async fn list(&self, wanted: &Wanted) -> Result<PageView, Failure> {
+        let told = |listed: Result<Page, StoreError>| match listed {
+            Ok(page) => Ok(PageView::from(&page)),
+            Err(error) => Err(Failure::of("cannot list", &error)),
+        };
         match self {
             Self::Gateway { .. } => {
                 let mut parameters = vec![format!("limit={}", wanted.limit)];
@@ -83,41 +127,25 @@ impl Operator {
                     .await
                     .map_err(Failure::from)
             }
-            Self::Store(store) => {
-                let query = Query {
-                    source: wanted
-                        .source
-                        .as_deref()
-                        .map(SourceName::parse)
-                        .transpose()
-                        .map_err(|error| Failure::of("--source", &error))?,
-                    state: wanted.state,
-                    since: wanted.since,
-                    before: wanted.before,
-                    cursor: wanted.cursor.map(Cursor),
-                    limit: wanted.limit,
-                };
-                let page =
-                    store.list(&query).await.map_err(|error| Failure::of("cannot list", &error))?;
-                Ok(PageView::from(&page))
-            }
+            Self::Store(store) => told(store.list(&wanted.query()?).await),
+            Self::Reader(reader) => told(reader.list(&wanted.query()?).await),
         }
     }
 
     /// One event with its attempts, and its body if asked for.
     pub(crate) async fn show(&self, key: EventKey, body: bool) -> Result<EventView, Failure> {
+        let told = |kept: Result<Option<Kept>, StoreError>| match kept {
+            Ok(Some(kept)) => Ok(EventView::of(&kept).with_content(&kept, body)),
+            Ok(None) => Err(Failure::new(format!("no event has the key {key}"))),
+            Err(error) => Err(Failure::of("cannot read", &error)),
+        };
         match self {
             Self::Gateway { .. } => self
                 .ask(Method::GET, &format!("/v1/events/{key}?body={body}"))
                 .await
                 .map_err(Failure::from),
-            Self::Store(store) => {
-                let kept =
-                    store.get(key).await.map_err(|error| Failure::of("cannot read", &error))?;
-                let kept =
-                    kept.ok_or_else(|| Failure::new(format!("no event has the key {key}")))?;
-                Ok(EventView::of(&kept).with_content(&kept, body))
-            }
+            Self::Store(store) => told(store.get(key).await),
+            Self::Reader(reader) => told(reader.get(key).await),
         }
     }
 
@@ -134,6 +162,7 @@ impl Operator {
                 audit::replayed(key);
                 Ok(())
             }
+            Self::Reader(_) => Err(only_looks()),
         }
     }
 
@@ -150,13 +179,14 @@ impl Operator {
                 audit::dropped(key);
                 Ok(())
             }
+            Self::Reader(_) => Err(only_looks()),
         }
     }
 
     /// Makes what was done durable.
     pub(crate) async fn close(self) -> Result<(), Failure> {
         match self {
-            Self::Gateway { .. } => Ok(()),
+            Self::Gateway { .. } | Self::Reader(_) => Ok(()),
             Self::Store(store) => {
                 store.close().await.map_err(|error| Failure::of("cannot close the store", &error))
             }

@@ -147,7 +147,7 @@ fn write_budgets(config: &Config) -> impl Iterator<Item = (SourceName, Budget)> 
     rules.filter_map(|rules| Some((rules.name.clone(), rules.write_budget?)))
 }
 
-/// Opens the configured store: to serve, or only to look and to decide.
+/// Opens the configured store: to serve, or only to decide.
 pub(crate) async fn open_store(
     config: &Config,
     serving: bool,

@@ -223,10 +223,15 @@ impl Shared {
             tokio::join!(self.wait_for_journal(journal), self.table.put(item, is_new, why), mark);
         let there = match put {
             Ok(Written::Done) => None,
-            Ok(Written::Refused(there)) => {
-                let there = there.as_ref().map(EventItem::decode).transpose();
+            Ok(Written::Refused(Some(there))) => {
+                let there = EventItem::decode(&there);
                 // What cannot be read is not ours.
-                there.inspect_err(|_| self.finish_numbers(&tenure, &numbers))?
+                Some(there.inspect_err(|_| self.finish_numbers(&tenure, &numbers))?)
+            }
+            // Whose it is has to be looked up.
+            Ok(Written::Refused(None)) => {
+                self.leave_unresolved(&tenure, &facts, number, also, journal.is_ok());
+                return Err(Trouble::not_tried("what holds this key is being found out").into());
             }
             Err(trouble) => {
                 self.leave_unresolved(&tenure, &facts, number, also, journal.is_ok());
@@ -345,7 +350,7 @@ impl Shared {
         }
     }
 
-    fn finish_numbers(&self, tenure: &Arc<Tenure>, numbers: &[u64]) {
+    pub(super) fn finish_numbers(&self, tenure: &Arc<Tenure>, numbers: &[u64]) {
         let mut book = self.book();
         if Arc::ptr_eq(&book.tenure, tenure) {
             for number in numbers {
@@ -371,10 +376,11 @@ impl Shared {
             }
             let also = also.filter(|_| journaled);
             let (receipt, content) = (facts.receipt, facts.content);
-            let unresolved = Unresolved { number, also, receipt, content, journaled };
+            let trial = book.next_trial();
+            let unresolved = Unresolved { trial, number, also, receipt, content, journaled };
             book.unresolved.insert(facts.key, unresolved);
             drop(book);
-            self.resolve_later(tenure, facts.key, receipt);
+            self.resolve_later(tenure, facts.key, trial);
         }
     }
 

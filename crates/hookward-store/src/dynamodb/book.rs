@@ -21,6 +21,7 @@ use super::{
     progress::Progress,
     recent::{Known, Recent},
     tenure::Tenure,
+    tickets::Undecided,
 };
 use crate::{ATTEMPTS_KEPT_MAX, Attempt, Counts, Lease, State, StoreError};
 
@@ -50,6 +51,9 @@ pub(crate) struct Book {
     pub(crate) in_flight: HashMap<EventKey, watch::Receiver<()>>,
     /// Keys whose write had no answer.
     pub(crate) unresolved: HashMap<EventKey, Unresolved>,
+    /// Keys whose ticket had no answer.
+    pub(crate) undecided: HashMap<EventKey, Undecided>,
+    trials: u64,
     pub(crate) recent: Recent,
     pub(crate) ledger: Ledger,
     /// What had expired at this time cannot be seen. The time that was told last: after one that was wrong, all that is still
@@ -72,6 +76,8 @@ pub(crate) struct Queued {
 /// A write of which nobody knows whether it took place: a later try of the same event uses the same receipt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unresolved {
+    /// Which try it is: whoever looks for an earlier one knows less.
+    pub(crate) trial: u64,
     pub(crate) number: u64,
     /// The number under which the journal holds it, where that is another one.
     pub(crate) also: Option<u64>,
@@ -98,6 +104,8 @@ pub(crate) struct Waiting {
     pub(crate) ticket: u64,
     /// Whether the ticket would expire before the event, which was given more time.
     pub(crate) ticket_is_short: bool,
+    /// Whether a later ticket may have been written without an answer.
+    pub(crate) ticket_is_in_doubt: bool,
     pub(crate) due_at: Timestamp,
     pub(crate) free_at: Timestamp,
     pub(crate) token: Option<u64>,
@@ -191,6 +199,7 @@ impl Waiting {
             history: VecDeque::new(),
             ticket: 0,
             ticket_is_short: false,
+            ticket_is_in_doubt: false,
             token: None,
         }
     }
@@ -219,8 +228,23 @@ impl Waiting {
             history: ticket.history,
             ticket: ticket.version,
             ticket_is_short: false,
+            ticket_is_in_doubt: false,
             token: None,
         }
+    }
+
+    /// What its own ticket says that was written without an answer counts.
+    pub(crate) fn follow(&mut self, ticket: Ticket) {
+        if let TicketState::Pending { due_at } = ticket.state {
+            (self.due_at, self.free_at) = (due_at, due_at);
+        }
+        self.attempts = ticket.attempts;
+        self.replays = ticket.replays;
+        self.replayed_at = ticket.replayed_at;
+        self.history = ticket.history;
+        self.ticket = ticket.version;
+        self.ticket_is_in_doubt = false;
+        self.token = None;
     }
 
     fn pending_since(&self) -> Timestamp {
@@ -270,6 +294,8 @@ impl Book {
             cached_bytes: 0,
             in_flight: HashMap::new(),
             unresolved: HashMap::new(),
+            undecided: HashMap::new(),
+            trials: 0,
             recent: Recent::new(recent_max),
             ledger: Ledger::default(),
             forgotten_at: Timestamp::default(),
@@ -294,6 +320,12 @@ impl Book {
         let number = self.next_number;
         self.next_number += 1;
         number
+    }
+
+    /// Which try of an event without an answer this is.
+    pub(crate) fn next_trial(&mut self) -> u64 {
+        self.trials += 1;
+        self.trials
     }
 
     /// The last number that was given.
@@ -381,6 +413,18 @@ impl Book {
                 self.progress.finish(*number);
             }
             self.recent.forget(key);
+        }
+    }
+
+    /// An event is what its ticket says; nobody has a lease of it any more.
+    pub(crate) fn follow(&mut self, key: EventKey, ticket: Ticket) {
+        match ticket.state {
+            TicketState::Pending { .. } => {
+                self.change(key, |waiting| waiting.follow(ticket));
+            }
+            TicketState::Done => self.finish(key, State::Done),
+            TicketState::Dead(_) => self.finish(key, State::Dead),
+            TicketState::Dropped => self.finish(key, State::Dropped),
         }
     }
 

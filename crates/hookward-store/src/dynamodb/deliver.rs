@@ -188,23 +188,24 @@ impl Shared {
             self.write_status(&waiting, status, state, now).await?;
         }
         // What was delivered at once is told by the checkpoint.
-        let needs_ticket = waiting.ticket > 0 || state != TicketState::Done;
+        let has_ticket = waiting.ticket > 0 || waiting.ticket_is_in_doubt;
+        let needs_ticket = has_ticket || state != TicketState::Done;
         if needs_ticket {
-            let ticket = waiting.next_ticket(tenure.node, state);
             let purpose = if matches!(state, TicketState::Dead(_)) {
                 Purpose::Dead
             } else {
                 Purpose::Retried
             };
-            let why = For { source: Some(&waiting.facts.source), purpose };
+            let source = waiting.facts.source.clone();
+            let why = For { source: Some(&source), purpose };
             if matches!(state, TicketState::Dead(_)) {
                 self.mark_dead_facts(&waiting.facts).await?;
             }
-            if !self.write_ticket(&ticket, why).await? {
-                self.give_up(&tenure, key);
+            let attempt = waiting.history.back().cloned();
+            let placed = self.place_ticket(&tenure, &mut waiting, state, attempt.as_ref(), why);
+            if !placed.await? {
                 return Err(StoreError::Fenced);
             }
-            waiting.ticket = ticket.version;
         }
         let mut book = self.book();
         if !Arc::ptr_eq(&book.tenure, &tenure) {
@@ -221,18 +222,11 @@ impl Shared {
                     entry.attempts = waiting.attempts;
                     entry.history = waiting.history;
                     entry.ticket = waiting.ticket;
+                    entry.ticket_is_in_doubt = false;
                 });
             }
         }
         Ok(())
-    }
-
-    /// An event turned out to be another node's.
-    pub(super) fn give_up(&self, tenure: &Arc<Tenure>, key: EventKey) {
-        let mut book = self.book();
-        if Arc::ptr_eq(&book.tenure, tenure) {
-            book.give_up(key);
-        }
     }
 
     /// `completion = "each"`: what people read on the event itself. Costs as many units as the event is large.

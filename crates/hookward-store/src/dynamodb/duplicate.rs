@@ -11,11 +11,13 @@ use super::{
         self, Key, dead,
         event::EventItem,
         journal::{self, EntryKind, JournalItem},
-        node::NodeState,
+        node::{NodeItem, NodeState},
         ticket::{self, Ticket, TicketState},
     },
     nodes::Whereabouts,
-    table::{For, Guard, Range, Written},
+    table::{For, Guard, Range},
+    tenure::Tenure,
+    tickets::Placed,
     trouble::Trouble,
     usage::Purpose,
 };
@@ -194,13 +196,18 @@ impl Shared {
             Whereabouts::Live(progress) => {
                 if !progress.covers(number) {
                     // Its owner will deliver it, and so will whoever comes after its owner, if the journal says so.
-                    return if self
-                        .is_journaled(node, number, record.item.event.received_at, why)
-                        .await?
-                    {
-                        Ok(Some(Standing::Elsewhere))
-                    } else {
-                        Err(Trouble::not_tried("another node is about to keep this event").into())
+                    let received_at = record.item.event.received_at;
+                    if !self.is_journaled(node, number, received_at, why).await? {
+                        return Err(
+                            Trouble::not_tried("another node is about to keep this event").into()
+                        );
+                    }
+                    // A successor reads the journal once it has taken the node: it finds what was there before that.
+                    return match self.read_node(node).await? {
+                        Some(NodeItem { state: NodeState::Live, .. }) => {
+                            Ok(Some(Standing::Elsewhere))
+                        }
+                        Some(_) | None => Err(being_taken()),
                     };
                 }
                 progress
@@ -247,20 +254,20 @@ impl Shared {
         // Lists order it by when it was taken.
         facts.received_at = now;
         let entry = facts.entry(EntryKind::Instead);
-        let (number, told) = {
-            let mut book = self.open_book()?;
-            let number = book.next_number();
-            let told = self.enqueue(&mut book, number, entry, facts.body_expires_at);
-            (number, told)
-        };
-        self.wait_for_journal(Some(told)).await?;
-        self.take_in(&tenure, record, number, record.due_at(), Purpose::Duplicate).await
+        let number = self.journaled(&tenure, entry, facts.body_expires_at).await?;
+        let due_at = record.due_at();
+        let is_taken = self.take_in(&tenure, record, number, due_at, Purpose::Duplicate).await?;
+        if !is_taken {
+            self.finish_numbers(&tenure, &[number]);
+        }
+        Ok(is_taken)
     }
 
-    /// Writes the ticket that makes a journaled event this node's, and takes it in.
+    /// Writes the ticket that makes a journaled event this node's, and takes it in. `false` when somebody else was faster:
+    /// its number is still open then.
     pub(super) async fn take_in(
         &self,
-        tenure: &Arc<super::tenure::Tenure>,
+        tenure: &Arc<Tenure>,
         record: &Record,
         number: u64,
         due_at: Timestamp,
@@ -269,43 +276,24 @@ impl Shared {
         let facts = record.facts();
         let ticket = record.next_ticket(tenure.node, due_at);
         let why = For { source: Some(&facts.source), purpose };
-        let written = self.write_ticket(&ticket, why).await?;
+        let _turn = self.turn(facts.key).await;
+        if !tenure.is_valid(&*self.options.clock) {
+            self.finish_numbers(tenure, &[number]);
+            return Err(Trouble::not_tried("this node's lease is over; others may take it").into());
+        }
+        let placed = self.write_ticket(&ticket, why).await;
+        let placed = placed.inspect_err(|_| self.leave_undecided(tenure, &ticket, number))?;
         let mut book = self.book();
         if !Arc::ptr_eq(&book.tenure, tenure) {
             return Err(Trouble::not_tried("this node was taken for dead meanwhile").into());
         }
-        if !written {
-            book.progress.finish(number);
+        if let Placed::Behind(_) = placed {
             return Ok(false);
         }
         let event = self.at_hand(&record.item);
         let waiting = Waiting::ticketed(facts, event, vec![number], ticket);
         book.insert(waiting, self.options.cache_bytes_max);
         Ok(true)
-    }
-
-    /// Writes the next ticket of an event, if the one that is there is the one that it follows. `false` when somebody
-    /// else was faster.
-    pub(super) async fn write_ticket(
-        &self,
-        ticket: &Ticket,
-        why: For<'_>,
-    ) -> Result<bool, StoreError> {
-        // The first one of this event also replaces that of an event that expired.
-        let guard = if ticket.version == 1 {
-            Guard::when("attribute_not_exists(pk) OR #r <> :r")
-        } else {
-            Guard::when("#r = :r AND #v = :v")
-                .name("#v", ticket::VERSION)
-                .value(":v", item::number(ticket.version - 1))
-        };
-        let guard = guard.name("#r", ticket::RECEIPT).value(":r", item::bytes(ticket.receipt.0));
-        match self.table.put(ticket.encode(), guard, why).await? {
-            Written::Done => Ok(true),
-            // A retry that met its own first try.
-            Written::Refused(Some(there)) => Ok(Ticket::decode(ticket.key, &there)? == *ticket),
-            Written::Refused(None) => Ok(false),
-        }
     }
 
     /// Takes a dead letter's mark away. That it could not be is no harm: lists look at the event itself.

@@ -12,9 +12,11 @@ use super::{
     options::Flaw,
     size::JOURNAL_EXTRA,
     table::{For, Guard},
+    tenure::Tenure,
     trouble::Trouble,
     usage::Purpose,
 };
+use crate::StoreError;
 
 /// An item of so many events is full: it costs one write unit. See the test of the item.
 const FULL: usize = 40;
@@ -43,6 +45,27 @@ impl Shared {
             self.journal_wanted.notify_one();
         }
         hears
+    }
+
+    /// Journals an event that is this node's already, or is to be: the number under which the journal holds it.
+    pub(super) async fn journaled(
+        &self,
+        tenure: &Arc<Tenure>,
+        entry: Entry,
+        expires_at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (number, told) = {
+            let mut book = self.open_book()?;
+            if !Arc::ptr_eq(&book.tenure, tenure) {
+                return Err(Trouble::not_tried("this node was taken for dead meanwhile").into());
+            }
+            let number = book.next_number();
+            let told = self.enqueue(&mut book, number, entry, expires_at);
+            (number, told)
+        };
+        let journaled = self.wait_for_journal(Some(told)).await;
+        journaled.inspect_err(|_| self.finish_numbers(tenure, &[number]))?;
+        Ok(number)
     }
 
     /// Waits until the journal holds an event; `None` when it does already.

@@ -71,8 +71,10 @@ impl Shared {
             name: self.options.name.clone(),
             born_at: now,
         };
-        // Nobody else has this number, so a retry that meets its own first try is harmless.
-        self.table.put(item.encode(), Guard::always(), For::all(Purpose::Node)).await?;
+        // Nobody else has this number: what is there is a retry's own first try. One that comes late must not undo what
+        // happened since.
+        let first = Guard::when("attribute_not_exists(pk)");
+        self.table.put(item.encode(), first, For::all(Purpose::Node)).await?;
         Ok(Arc::new(Tenure::new(node, sent_at, self.options.lease)))
     }
 
@@ -198,6 +200,7 @@ impl Shared {
             self.see(other);
         }
         self.seen().retain(|node, _| nodes.iter().any(|other| other.node == *node));
+        let mut failed = None;
         for other in nodes.iter().filter(|other| other.node != own.node) {
             let by_is_alive = |by: u64| {
                 by != own.node
@@ -211,10 +214,13 @@ impl Shared {
                 NodeState::Taken { by } => !by_is_alive(by),
             };
             if self.options.takes_over && needs_successor && own.is_valid(&*self.options.clock) {
-                self.take_over(other).await?;
+                // One that cannot be taken over holds nobody else up.
+                failed = self.take_over(other).await.err().or(failed);
             }
         }
-        self.carry_forward().await
+        self.decide().await?;
+        self.carry_forward().await?;
+        failed.map_or(Ok(()), Err)
     }
 
     pub(super) async fn live_nodes(&self, purpose: Purpose) -> Result<Vec<NodeItem>, StoreError> {

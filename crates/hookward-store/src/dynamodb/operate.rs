@@ -14,6 +14,7 @@ use super::{
     },
     options::Completion,
     table::For,
+    tickets::Placed,
     trouble::Trouble,
     usage::Purpose,
 };
@@ -45,18 +46,8 @@ impl Shared {
             }
             let facts = record.facts();
             let why = For { source: Some(&facts.source), purpose: Purpose::Operator };
-            let (number, told) = {
-                let mut book = self.open_book()?;
-                let number = book.next_number();
-                let told = self.enqueue(
-                    &mut book,
-                    number,
-                    facts.entry(EntryKind::Again),
-                    facts.body_expires_at,
-                );
-                (number, told)
-            };
-            self.wait_for_journal(Some(told)).await?;
+            let entry = facts.entry(EntryKind::Again);
+            let number = self.journaled(&tenure, entry, facts.body_expires_at).await?;
             let next = record.next_ticket(tenure.node, now);
             let ticket = Ticket {
                 attempts: 0,
@@ -64,15 +55,18 @@ impl Shared {
                 replayed_at: Some(now),
                 ..next
             };
-            let written = self.write_ticket(&ticket, why).await?;
+            let placed = self.write_ticket(&ticket, why).await;
+            let placed = placed.inspect_err(|_| self.leave_undecided(&tenure, &ticket, number))?;
             {
                 let mut book = self.book();
                 if !Arc::ptr_eq(&book.tenure, &tenure) {
                     return Err(Trouble::not_tried("this node was taken for dead meanwhile").into());
                 }
-                if !written {
+                if let Placed::Behind(there) = placed {
                     book.progress.finish(number);
-                    book.give_up(key);
+                    if there.is_some_and(|there| there.owner != tenure.node) {
+                        book.give_up(key);
+                    }
                     continue;
                 }
                 if before != State::Pending {
@@ -90,6 +84,10 @@ impl Shared {
             }
             if self.options.completion == Completion::Each {
                 self.write_pending(&facts).await?;
+            }
+            // A successor that began before the ticket was there did not find it.
+            if !tenure.is_valid(&*self.options.clock) {
+                return Err(Trouble::not_tried("this node's lease ended during this replay").into());
             }
             return Ok(());
         }
@@ -113,7 +111,7 @@ impl Shared {
         let why = For { source: Some(&facts.source), purpose: Purpose::Operator };
         let next = record.next_ticket(node, now);
         let ticket = Ticket { state: TicketState::Dropped, ..next };
-        if !self.write_ticket(&ticket, why).await? {
+        if let Placed::Behind(_) = self.write_ticket(&ticket, why).await? {
             // Somebody decided something else at the same moment.
             return Err(StoreError::NotFound);
         }

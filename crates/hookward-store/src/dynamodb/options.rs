@@ -34,7 +34,7 @@ pub struct Options {
     pub dictionary_refresh: Duration,
     /// Where bodies are kept that do not fit into an item; their events are refused without. `None`.
     pub large_bodies: Option<LargeBodies>,
-    /// Whether it finishes the work of nodes that are gone. `true`; a tool that only looks and decides does not.
+    /// Whether it finishes the work of nodes that are gone. `true`; a tool that only decides does not.
     pub takes_over: bool,
     /// How long calls to DynamoDB may take.
     pub patience: Patience,

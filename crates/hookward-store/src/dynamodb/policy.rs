@@ -12,7 +12,7 @@ use std::fmt;
 pub enum Role {
     /// The gateway: `hookward serve`.
     Gateway,
-    /// A person or a program that reads the table, and changes nothing.
+    /// A person or a program that reads the table, and changes nothing: `hookward events`, where no gateway runs. No node.
     Reader,
     /// A person who replays or drops dead letters where no gateway runs: a node of its own that takes no webhooks.
     Replayer,
@@ -51,9 +51,11 @@ impl Role {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::Gateway => "runs `hookward serve`: takes, delivers and retries events",
-            Self::Reader => "reads the table with tools of its own, and changes nothing",
+            Self::Reader => {
+                "reads the table and changes nothing: `hookward events`, `hookward dead list` and `dead show` where no gateway runs, and tools of its own"
+            }
             Self::Replayer => {
-                "runs `hookward events` and `hookward dead` where no gateway runs: a node that takes no webhooks"
+                "runs `hookward dead replay` and `dead drop` where no gateway runs: a node that takes no webhooks"
             }
             Self::Trainer => {
                 "runs `hookward dynamodb train`: reads events, and keeps dictionaries that make them smaller"

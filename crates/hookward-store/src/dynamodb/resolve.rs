@@ -8,7 +8,7 @@ use super::{
     Shared,
     book::{Facts, Unresolved, Waiting},
     item::{
-        event::{self, EventItem, ReceiptId},
+        event::{self, EventItem},
         journal::EntryKind,
     },
     table::For,
@@ -23,7 +23,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// A signed request is taken for 15 minutes at most. One that has had no effect by now never has one.
-const WITHOUT_EFFECT: Duration = Duration::from_mins(20);
+pub(super) const WITHOUT_EFFECT: Duration = Duration::from_mins(20);
 
 /// What was found out.
 enum Found {
@@ -37,12 +37,7 @@ enum Found {
 
 impl Shared {
     /// Looks for a write that had no answer until it is known what became of it, or a later try of the same event took its place.
-    pub(super) fn resolve_later(
-        self: &Arc<Self>,
-        tenure: &Arc<Tenure>,
-        key: EventKey,
-        receipt: ReceiptId,
-    ) {
+    pub(super) fn resolve_later(self: &Arc<Self>, tenure: &Arc<Tenure>, key: EventKey, trial: u64) {
         let (shared, tenure) = (Arc::downgrade(self), Arc::clone(tenure));
         let clock = Arc::clone(&self.options.clock);
         tokio::spawn(async move {
@@ -52,7 +47,7 @@ impl Shared {
                 clock.sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
                 let Some(shared) = shared.upgrade() else { return };
-                let Some(unresolved) = shared.unresolved(&tenure, key, receipt) else { return };
+                let Some(unresolved) = shared.unresolved(&tenure, key, trial) else { return };
                 let is_late = clock.elapsed().saturating_sub(began) >= WITHOUT_EFFECT;
                 match shared.look_for(&tenure, key, unresolved, is_late).await {
                     Ok(Found::Kept | Found::Void) => return,
@@ -65,16 +60,11 @@ impl Shared {
         });
     }
 
-    /// What is not known of a try with this receipt; a later one may know more of it.
-    fn unresolved(
-        &self,
-        tenure: &Arc<Tenure>,
-        key: EventKey,
-        receipt: ReceiptId,
-    ) -> Option<Unresolved> {
+    /// What is not known of a try, unless there is a later one of the same event.
+    fn unresolved(&self, tenure: &Arc<Tenure>, key: EventKey, trial: u64) -> Option<Unresolved> {
         let book = self.book();
         let is_open = Arc::ptr_eq(&book.tenure, tenure) && !book.closed;
-        book.unresolved.get(&key).filter(|it| is_open && it.receipt == receipt).copied()
+        book.unresolved.get(&key).filter(|it| is_open && it.trial == trial).copied()
     }
 
     async fn look_for(
@@ -86,21 +76,21 @@ impl Shared {
     ) -> Result<Found, StoreError> {
         let item = self.table.get(event::key_of(key), For::all(Purpose::Resolved)).await?;
         let item = item.as_ref().map(EventItem::decode).transpose()?;
+        let latest = self.book().latest;
         let is_there = match &item {
-            // Somebody else's, which keeps ours out as long as it is there.
-            Some(item) if item.receipt != unresolved.receipt => false,
-            Some(_) => true,
-            None if is_late => false,
-            None => return Ok(Found::Nothing),
+            Some(item) if item.receipt == unresolved.receipt => true,
+            // Somebody else's, which keeps ours out as long as its time is not over.
+            Some(item) if !item.is_over(latest) => false,
+            Some(_) | None if is_late => false,
+            Some(_) | None => return Ok(Found::Nothing),
         };
         let Some(item) = item.filter(|_| is_there) else {
-            let mut book = self.book();
-            if Arc::ptr_eq(&book.tenure, tenure)
-                && let Some(void) = book.unresolved.remove(&key)
-            {
-                book.progress.finish(void.number);
-                if let Some(also) = void.also {
-                    book.progress.finish(also);
+            // A later try may have had an effect since.
+            if self.unresolved(tenure, key, unresolved.trial).is_some() {
+                let mut book = self.book();
+                book.unresolved.remove(&key);
+                for number in [unresolved.number].into_iter().chain(unresolved.also) {
+                    book.progress.finish(number);
                 }
             }
             return Ok(Found::Void);
@@ -111,27 +101,8 @@ impl Shared {
         }
         let mut fresh = None;
         if !unresolved.journaled {
-            let (also, told) = {
-                let mut book = self.open_book()?;
-                let also = book.next_number();
-                (
-                    also,
-                    self.enqueue(
-                        &mut book,
-                        also,
-                        facts.entry(EntryKind::Instead),
-                        facts.body_expires_at,
-                    ),
-                )
-            };
-            if let Err(trouble) = self.wait_for_journal(Some(told)).await {
-                let mut book = self.book();
-                if Arc::ptr_eq(&book.tenure, tenure) {
-                    book.progress.finish(also);
-                }
-                return Err(StoreError::Unavailable(trouble));
-            }
-            fresh = Some(also);
+            let entry = facts.entry(EntryKind::Instead);
+            fresh = Some(self.journaled(tenure, entry, facts.body_expires_at).await?);
         }
         let mut book = self.book();
         if !Arc::ptr_eq(&book.tenure, tenure) {

@@ -1,13 +1,13 @@
 //! Finishing the work of a node that is gone; and carrying one's own along.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hookward_core::{EventKey, Intake, Timestamp};
 
 use super::{
     Shared,
     book::{Facts, Waiting},
-    duplicate::{Record, keys_of},
+    duplicate::{RACES_MAX, Record, keys_of},
     item::{
         EXPIRES, bytes, event, expiry_secs,
         journal::{self, EntryKind, JournalItem},
@@ -15,6 +15,8 @@ use super::{
         number, text,
         ticket::TicketState,
     },
+    journal::Told,
+    nodes::Whereabouts,
     table::{For, Guard, Range},
     tenure::Tenure,
     trouble::Trouble,
@@ -147,12 +149,13 @@ impl Shared {
         };
         let found = self.table.get_all(&wanted, why).await?;
         let mut records = Vec::new();
+        let mut owners = HashMap::new();
         for pair in wanted.chunks(2) {
             let [event, ticket] = pair else { continue };
             let Some(item) = found.get(event) else { continue };
             let key = event::EventItem::decode(item)?.event.key;
             let Some(record) = Record::read(key, Some(item), found.get(ticket))? else { continue };
-            if is_unfinished_at(&record, from) {
+            if self.is_left_behind(tenure, &record, from, &mut owners).await? {
                 records.push(record);
             } else if is_new_dead_letter(&record, from) {
                 // Its mark may not have been written.
@@ -181,13 +184,78 @@ impl Shared {
             records.iter().map(enqueue).collect()
         };
         let mut taken = 0;
-        for (record, (number, told)) in records.iter().zip(waits) {
-            self.wait_for_journal(Some(told)).await?;
-            let due_at = record.due_at();
-            taken +=
-                usize::from(self.take_in(tenure, record, number, due_at, Purpose::Takeover).await?);
+        let mut failed = None;
+        for (record, (number, told)) in records.into_iter().zip(waits) {
+            if failed.is_some() {
+                // Whoever tries again gives it another one.
+                self.finish_numbers(tenure, &[number]);
+                continue;
+            }
+            match self.take_journaled(tenure, from, record, number, told).await {
+                Ok(is_taken) => taken += usize::from(is_taken),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(taken)
+        failed.map_or(Ok(taken), Err)
+    }
+
+    /// Takes an event that its node still had, whatever that one still writes.
+    async fn take_journaled(
+        &self,
+        tenure: &Arc<Tenure>,
+        from: u64,
+        mut record: Record,
+        number: u64,
+        told: Told,
+    ) -> Result<bool, StoreError> {
+        let give_back = || self.finish_numbers(tenure, &[number]);
+        self.wait_for_journal(Some(told)).await.inspect_err(|_| give_back())?;
+        for _ in 0..RACES_MAX {
+            let due_at = record.due_at();
+            if self.take_in(tenure, &record, number, due_at, Purpose::Takeover).await? {
+                return Ok(true);
+            }
+            let key = record.item.event.key;
+            let next = self.record(key, For::all(Purpose::Takeover)).await;
+            let Some(next) = next.inspect_err(|_| give_back())? else { break };
+            let mut owners = HashMap::new();
+            let is_left = self.is_left_behind(tenure, &next, from, &mut owners).await;
+            if !is_left.inspect_err(|_| give_back())? {
+                break;
+            }
+            record = next;
+        }
+        give_back();
+        Ok(false)
+    }
+
+    /// Whether a node still had to deliver an event, or another one had that is no more and wrote its ticket too late for
+    /// whoever took it over. `owners`: whether those that were asked for are no more.
+    async fn is_left_behind(
+        &self,
+        tenure: &Arc<Tenure>,
+        record: &Record,
+        from: u64,
+        owners: &mut HashMap<u64, bool>,
+    ) -> Result<bool, StoreError> {
+        let owner = match &record.ticket {
+            None => {
+                return Ok(record.item.owner == from && record.item.event.intake == Intake::Deliver);
+            }
+            Some(ticket) if !matches!(ticket.state, TicketState::Pending { .. }) => {
+                return Ok(false);
+            }
+            Some(ticket) => ticket.owner,
+        };
+        if owner == from || owner == tenure.node {
+            return Ok(owner == from);
+        }
+        if let Some(is_gone) = owners.get(&owner) {
+            return Ok(*is_gone);
+        }
+        let is_gone = matches!(self.whereabouts(owner).await?, Whereabouts::Ended(_));
+        owners.insert(owner, is_gone);
+        Ok(is_gone)
     }
 
     /// Journals anew what holds the checkpoint back, once the journal behind it is much longer than what is unfinished.
@@ -217,7 +285,8 @@ impl Shared {
         let until = now.saturating_add(LIVES_ON);
         let (tenure, old) = {
             let book = self.open_book()?;
-            let is_old = |waiting: &&Waiting| waiting.facts.expires_before(soon);
+            let is_old =
+                |waiting: &&Waiting| waiting.facts.expires_before(soon) || waiting.ticket_is_short;
             let old: Vec<Facts> = book
                 .all_waiting()
                 .filter(is_old)
@@ -276,6 +345,7 @@ impl Shared {
             }
             (Arc::clone(&book.tenure), waits)
         };
+        let mut failed = None;
         for (key, number, told) in waits {
             let journaled = self.wait_for_journal(Some(told)).await;
             let _turn = self.turn(key).await;
@@ -293,44 +363,36 @@ impl Shared {
                 Ok(false) => book.progress.finish(number),
                 Err(error) => {
                     book.progress.finish(number);
-                    return Err(error);
+                    failed = Some(error);
                 }
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Sees to it that an event's state does not depend on its number any more. `false` when it needs nothing any more.
     async fn has_ticket(&self, tenure: &Arc<Tenure>, key: EventKey) -> Result<bool, StoreError> {
-        let Some(waiting) = self.book().waiting(key).cloned() else { return Ok(false) };
-        if waiting.ticket > 0 && !waiting.ticket_is_short {
+        let Some(mut waiting) = self.book().waiting(key).cloned() else { return Ok(false) };
+        if waiting.ticket > 0 && !waiting.ticket_is_short && !waiting.ticket_is_in_doubt {
             return Ok(true);
         }
         let state = TicketState::Pending { due_at: waiting.due_at };
-        let ticket = waiting.next_ticket(tenure.node, state);
-        let why = For { source: Some(&waiting.facts.source), purpose: Purpose::Journal };
-        let written = self.write_ticket(&ticket, why).await?;
+        let source = waiting.facts.source.clone();
+        let why = For { source: Some(&source), purpose: Purpose::Journal };
+        if !self.place_ticket(tenure, &mut waiting, state, None, why).await? {
+            return Ok(false);
+        }
         let mut book = self.book();
         if !Arc::ptr_eq(&book.tenure, tenure) {
             return Ok(false);
         }
-        if written {
-            book.change(key, |waiting| {
-                waiting.ticket = ticket.version;
-                waiting.ticket_is_short = false;
-            });
-        } else {
-            book.give_up(key);
-        }
-        Ok(written)
-    }
-}
-
-/// Whether a node still had to deliver an event.
-fn is_unfinished_at(record: &Record, node: u64) -> bool {
-    match &record.ticket {
-        Some(ticket) => ticket.owner == node && matches!(ticket.state, TicketState::Pending { .. }),
-        None => record.item.owner == node && record.item.event.intake == Intake::Deliver,
+        book.change(key, |entry| {
+            entry.ticket = waiting.ticket;
+            entry.ticket_is_short = false;
+            entry.ticket_is_in_doubt = false;
+            (entry.attempts, entry.history) = (waiting.attempts, waiting.history);
+        });
+        Ok(true)
     }
 }
 

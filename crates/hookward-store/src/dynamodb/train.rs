@@ -108,10 +108,7 @@ impl Trainer {
         options: Options,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let shared = Shared::new(client, options, now);
-        let forgotten_at = shared.read_forgotten().await?;
-        shared.book().forgotten_at = forgotten_at;
-        Ok(Self { shared })
+        Ok(Self { shared: Shared::looking(client, options, now).await? })
     }
 
     /// The newest events of a source that still have a body: at most so many, and no more than memory is meant for.

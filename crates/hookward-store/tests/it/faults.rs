@@ -28,27 +28,27 @@ use crate::{
     proxy::{Call, Fault, Gate, Proxy, says},
 };
 
-const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
-const DAY: Duration = Duration::from_hours(24);
+pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// How long a story waits to see that nothing happens.
 const A_MOMENT: Duration = Duration::from_millis(400);
 
-fn after(seconds: u64) -> Timestamp {
+pub(crate) fn after(seconds: u64) -> Timestamp {
     NOON.saturating_add(Duration::from_secs(seconds))
 }
 
-fn shop() -> SourceName {
+pub(crate) fn shop() -> SourceName {
     SourceName::parse("shop").unwrap()
 }
 
-fn key(number: u64) -> EventKey {
+pub(crate) fn key(number: u64) -> EventKey {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     EventKey::from_bytes(key)
 }
 
-fn event(number: u64) -> Event {
+pub(crate) fn event(number: u64) -> Event {
     testing::event(EventParts {
         key: key(number),
         source: shop(),
@@ -65,33 +65,33 @@ fn event(number: u64) -> Event {
 }
 
 /// A table, and a clock for its nodes.
-struct World {
-    table: String,
-    clock: Arc<HandClock>,
+pub(crate) struct World {
+    pub(crate) table: String,
+    pub(crate) clock: Arc<HandClock>,
 }
 
 /// A node behind a proxy of its own.
-struct Node {
-    store: Arc<DynamoDb>,
-    proxy: Proxy,
+pub(crate) struct Node {
+    pub(crate) store: Arc<DynamoDb>,
+    pub(crate) proxy: Proxy,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self { table: local::table().await, clock: Arc::default() }
     }
 
-    fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         local::options(&self.table, &self.clock)
     }
 
-    async fn node(&self, options: Options) -> Node {
+    pub(crate) async fn node(&self, options: Options) -> Node {
         let proxy = Proxy::before(local::address()).await;
         let store = Arc::new(local::node(proxy.address, options, NOON).await);
         Node { store, proxy }
     }
 
-    async fn sound_node(&self) -> Node {
+    pub(crate) async fn sound_node(&self) -> Node {
         self.node(self.options()).await
     }
 
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// All leases end, and the nodes that are there notice.
-    async fn lapse(&self, survivors: &[&Node]) {
+    pub(crate) async fn lapse(&self, survivors: &[&Node]) {
         for node in survivors {
             node.store.tend().await.unwrap();
         }
@@ -112,17 +112,17 @@ impl World {
 }
 
 impl Node {
-    fn append(&self, number: u64) -> JoinHandle<Result<Receipt, StoreError>> {
+    pub(crate) fn append(&self, number: u64) -> JoinHandle<Result<Receipt, StoreError>> {
         let store = Arc::clone(&self.store);
         tokio::spawn(async move { store.append(event(number), Claim::Queue).await })
     }
 
-    async fn says(&self, number: u64) -> Result<Receipt, StoreError> {
+    pub(crate) async fn says(&self, number: u64) -> Result<Receipt, StoreError> {
         self.append(number).await.unwrap()
     }
 
     /// What a sender hears that tries again until it is told something.
-    async fn tells(&self, number: u64) -> Receipt {
+    pub(crate) async fn tells(&self, number: u64) -> Receipt {
         loop {
             match self.says(number).await {
                 Ok(receipt) => return receipt,
@@ -133,18 +133,18 @@ impl Node {
     }
 
     /// Leases everything, and says what it was.
-    async fn delivers(&self) -> Vec<EventKey> {
+    pub(crate) async fn delivers(&self) -> Vec<EventKey> {
         let work = self.store.lease(&[shop()], after(3_600), after(7_200), 10_000).await.unwrap();
         work.leased.iter().map(|leased| leased.lease.key).collect()
     }
 
-    fn dies(self) {
+    pub(crate) fn dies(self) {
         drop(self.store);
     }
 }
 
 /// Calls that give up within a story.
-fn hasty() -> Patience {
+pub(crate) fn hasty() -> Patience {
     Patience {
         connect: Duration::from_secs(5),
         attempt: Duration::from_secs(2),
@@ -170,14 +170,14 @@ fn first(
 }
 
 /// Each call of a kind has a fault.
-fn each(
+pub(crate) fn each(
     is_it: impl Fn(&Call) -> bool + Send + 'static,
     fault: Fault,
 ) -> impl FnMut(&Call) -> Fault + Send + 'static {
     move |call| if is_it(call) { fault.clone() } else { Fault::None }
 }
 
-fn is_unavailable<T: std::fmt::Debug>(answer: &Result<T, StoreError>) -> bool {
+pub(crate) fn is_unavailable<T: std::fmt::Debug>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Unavailable(_)))
 }
 

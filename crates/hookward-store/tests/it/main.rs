@@ -28,6 +28,8 @@ mod format;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod model;

@@ -2,7 +2,7 @@
 //! policy lets.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -27,7 +27,7 @@ use hookward_core::{
 use hookward_store::{
     Attempt, Claim, Outcome, Query, Receipt, State, Store, conformance,
     dynamodb::{
-        self, Completion, DynamoDb, Options, PK, Patience,
+        self, Completion, DynamoDb, Options, PK, Patience, Reader,
         bodies::{Bucket, LargeBodies},
         policy::{Action, Call, Effect, Features, Policy, Role, Statement, Target},
         train::Trainer,
@@ -262,6 +262,24 @@ impl World {
     async fn replayer(&self) -> DynamoDb {
         let options = Options { takes_over: false, ..self.options() };
         self.gateway_behind(local::address(), options).await
+    }
+
+    /// Somebody who looks, with the calls written down and only those let through that a reader may make.
+    async fn reader(&self, features: Features) -> Reader {
+        let guardian = Guardian(Policy::of(Role::Reader, features));
+        let connection = local::connection(local::address()).interceptor(self.recorder.clone());
+        let client = dynamodb::client(connection.interceptor(guardian), &self.options());
+        Reader::open(client, self.options(), NOON).await.unwrap()
+    }
+
+    /// Everything that is in the table.
+    async fn items(&self) -> BTreeMap<(String, String), HashMap<String, AttributeValue>> {
+        let scan = local::client().scan().table_name(&self.table).consistent_read(true);
+        let items = scan.send().await.unwrap().items.unwrap();
+        let text = |item: &HashMap<String, AttributeValue>, name: &str| {
+            item[name].as_s().unwrap().to_owned()
+        };
+        items.into_iter().map(|item| ((text(&item, "pk"), text(&item, "sk")), item)).collect()
     }
 
     /// All leases end, and the node that is there notices.
@@ -558,6 +576,57 @@ async fn replayers_calls(features: Features) -> Vec<Call> {
     person.list(&Query { limit: 10, ..Query::default() }).await.unwrap();
     person.close().await.unwrap();
     recorder.calls()
+}
+
+/// Every list, and what is on it.
+async fn looks(reader: &Reader) -> BTreeSet<EventKey> {
+    let mut seen = BTreeSet::new();
+    let states = State::ALL.map(Some).into_iter().chain([None]);
+    for state in states {
+        let mut query = Query { state, limit: 2, ..Query::default() };
+        loop {
+            let page = reader.list(&query).await.unwrap();
+            for kept in page.events {
+                let kept = reader.get(kept.event.key).await.unwrap().expect("it was listed");
+                assert!(state.is_none_or(|state| state == kept.state), "{kept:?}");
+                seen.insert(kept.event.key);
+            }
+            if page.next.is_none() {
+                break;
+            }
+            query.cursor = page.next;
+        }
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_looks_calls_what_a_reader_may_and_changes_nothing() {
+    for each in [false, true] {
+        let features = Features { each, ..Features::default() };
+        let recorder = Recorder::default();
+        // A node that works, and has taken over what another one left; and one that left with nothing to do.
+        let world = World::new(features, &recorder).await;
+        left_behind(&world).await;
+        let working = world.somebody_else().await;
+        takes(&working, 5).await;
+        // Nothing happens by itself any more.
+        working.tend().await.unwrap();
+        let before = world.items().await;
+        let reader = world.reader(features).await;
+        assert_eq!(looks(&reader).await, (0..6).map(key).collect());
+        assert_eq!(world.items().await, before);
+        // Bodies that are compressed with a dictionary are shown too.
+        let world = World::new(features, &recorder).await;
+        compressed(&world, &Recorder::default()).await;
+        let before = world.items().await;
+        let kept = world.reader(features).await.get(key(COMPRESSED)).await.unwrap().unwrap();
+        assert!(!kept.event.body.is_empty());
+        assert_eq!(world.items().await, before);
+        let reads = [Action::BatchGetItem, Action::GetItem, Action::Query];
+        let calls = recorder.calls();
+        assert!(calls.iter().all(|call| reads.contains(&call.action)), "{calls:?}");
+    }
 }
 
 fn all_features() -> impl Iterator<Item = Features> {

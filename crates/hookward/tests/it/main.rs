@@ -34,6 +34,12 @@ mod output;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+#[expect(dead_code, reason = "its faults are for the store's own tests")]
+#[path = "../../../hookward-store/tests/it/proxy.rs"]
+mod proxy;
+#[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod secured;
 #[cfg(test)]
 mod training;
