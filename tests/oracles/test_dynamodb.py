@@ -303,7 +303,7 @@ def cfn_lint(templates, folder):
     """What cfn-lint says of each of these, in one run of it. It reads nothing but what is installed with it."""
     for name, text in templates.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    command = [Path(sys.executable).with_name("cfn-lint"), "--format", "json", "--regions", "eu-central-1", "us-east-1"]
+    command = [sys.executable, Path(sys.executable).with_name("cfn-lint"), "--format", "json", "--regions", "eu-central-1", "us-east-1"]
     command += ["--", *(folder / f"{name}.yaml" for name in templates)]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert ran.stderr == ""
