@@ -249,3 +249,35 @@ fn every_provider_has_vectors_and_every_vector_a_provider() {
     let files: BTreeSet<_> = vectors::files().into_iter().map(|file| file.provider).collect();
     assert_eq!(files, known);
 }
+
+#[test]
+fn every_provider_says_where_it_is_documented_and_what_its_signature_leaves_open() {
+    for provider in PROVIDERS.iter() {
+        let name = provider.name;
+        let documented = provider.docs.strip_prefix("https://").map_or_else(
+            || root().join(provider.docs).is_file(),
+            |rest| rest.split('/').next().is_some_and(|host| host.contains('.')),
+        );
+        assert!(documented, "{name}: docs = {:?}", provider.docs);
+        for (what, text) in [
+            ("title", provider.title),
+            ("secret", provider.secret),
+            ("retries", provider.retries),
+            ("note", provider.note),
+        ] {
+            assert!(!text.trim().is_empty(), "{name}: no {what}");
+        }
+        assert_eq!(provider.origin.is_empty(), provider.origin_source.is_empty(), "{name}: origin");
+        // What is not covered is said in the note, where people read it.
+        let (covers, note) = (provider.scheme.covers(), provider.note.to_lowercase());
+        if provider.scheme.is_token() {
+            assert!(note.contains("nothing is signed"), "{name}: says nothing of what a token is");
+            continue;
+        }
+        assert!(covers.time || note.contains("time"), "{name}: says nothing of the time");
+        assert!(covers.body || note.contains("only"), "{name}: says nothing of the body");
+        if let (Some(header), false) = (&provider.sender_id, covers.id) {
+            assert!(note.contains("sign"), "{name}: says nothing of {header}, which is not signed");
+        }
+    }
+}

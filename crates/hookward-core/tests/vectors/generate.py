@@ -1,7 +1,9 @@
 """Writes the vectors beside this file: for each provider requests, and what must become of them.
 
 An implementation apart from Hookward's, with nothing but the standard library: what it signs and expects comes from the
-providers' documentation and from RFC 8032, not from the code that it tests.
+providers' documentation and from RFC 8032, not from the code that it tests. The senders that everybody asks for are here;
+the others are in `senders.py`, with the same set of cases for each (`standardset.py`). What senders ask is in
+`questions.py`.
 
     python3 generate.py             writes the files
     python3 generate.py --check     says whether they are as it would write them
@@ -14,6 +16,8 @@ import json
 import struct
 import sys
 from pathlib import Path
+
+sys.dont_write_bytecode = True
 
 NOW = 1_795_478_400  # 2026-11-24T00:00:00Z
 JSON = ("content-type", "application/json")
@@ -45,8 +49,8 @@ D = -121665 * pow(121666, P - 2, P) % P
 def ed25519_add(a, b):
     (ax, ay), (bx, by) = a, b
     product = D * ax * bx * ay * by % P
-    x = (ax * by + bx * ay) * pow(1 + product, P - 2, P) % P
-    y = (ay * by + ax * bx) * pow(1 - product, P - 2, P) % P
+    x = (ax * by + bx * ay) * pow(1 + product, -1, P) % P
+    y = (ay * by + ax * bx) * pow(1 - product, -1, P) % P
     return x, y
 
 
@@ -93,17 +97,17 @@ def key(source: str, kind: bytes, identity: bytes) -> str:
 
 
 class Vectors:
-    def __init__(self, provider: str, secrets: list[str]):
+    def __init__(self, provider: str, secrets: list[str], *, url: str | None = None):
         self.provider = provider
-        self.file = {"provider": provider, "now": NOW, "secrets": secrets, "cases": []}
+        self.file = {"provider": provider, "now": NOW, "secrets": secrets}
+        if url is not None:
+            self.file["url"] = url
+        self.file["cases"] = []
 
-    def add(self, name, headers, body, expect, *, now=None, secrets=None):
+    def add(self, name, headers, body, expect, **others):
+        """`others`: what is otherwise than in the file or in most requests: now, secrets, method, target, url."""
         body = body.encode() if isinstance(body, str) else body
-        case = {"name": name}
-        if now is not None:
-            case["now"] = now
-        if secrets is not None:
-            case["secrets"] = secrets
+        case = {"name": name, **{key: value for key, value in others.items() if value is not None}}
         case["headers"] = [list(header) for header in headers]
         try:
             case["body"] = body.decode()
@@ -111,6 +115,12 @@ class Vectors:
             case["body_base64"] = b64(body)
         case["expect"] = expect
         self.file["cases"].append(case)
+
+    def question(self, name, answer, *, method="GET", target=None, headers=(), body="", **others):
+        """A question of the sender, and the answer that it gets."""
+        question = {"name": name, "method": method, "target": target or f"/hooks/{self.provider}"}
+        question |= {"headers": [list(header) for header in headers], "body": body, **others, "expect": answer}
+        self.file.setdefault("handshakes", []).append(question)
 
     def refused(self, name, headers, body, reason, **others):
         self.add(name, headers, body, {"refused": reason}, **others)
@@ -128,7 +138,15 @@ class Vectors:
         self.add(name, headers, body, {"admitted": expect}, **others)
 
     def text(self) -> str:
-        return json.dumps(self.file, indent=2, ensure_ascii=False) + "\n"
+        """A case on each line, so that a difference shows what it is about."""
+
+        def member(key, value):
+            if key not in ("cases", "handshakes"):
+                return f'  "{key}": {json.dumps(value, ensure_ascii=False)}'
+            lines = ",\n".join("    " + json.dumps(case, ensure_ascii=False) for case in value)
+            return f'  "{key}": [\n{lines}\n  ]'
+
+        return "{\n" + ",\n".join(member(key, value) for key, value in self.file.items()) + "\n}\n"
 
 
 def body_only(provider, header, written, prefix="", *, event_type_header=None, identity=lambda body: None):
@@ -287,6 +305,9 @@ def shopify_vectors():
     )
     other = [(header, signature), JSON, topic, ("x-shopify-webhook-id", "new"), ("x-shopify-event-id", "new")]
     vectors.admitted("other ids are the same event", other, body, None, "invoice.paid")
+    renamed = ("shopify-hmac-sha256", signature)
+    vectors.admitted("under the other name", [renamed, JSON, topic], body, None, "invoice.paid")
+    vectors.refused("under both names", [renamed, (header, signature), JSON, topic], body, "ambiguous_signature")
     return vectors
 
 
@@ -530,6 +551,10 @@ def standard_vectors(provider, prefix):
 
 
 def main() -> int:
+    # They need what is defined above.
+    from questions import ask
+    from standardset import standard_vectors as of_others
+
     here = Path(__file__).parent
     all_vectors = [
         hmac_vectors(),
@@ -539,7 +564,9 @@ def main() -> int:
         slack_vectors(),
         standard_vectors("standard-webhooks", "webhook"),
         standard_vectors("svix", "svix"),
+        *of_others(),
     ]
+    ask({vectors.provider: vectors for vectors in all_vectors})
     outdated = []
     for vectors in all_vectors:
         path = here / f"{vectors.provider}.json"
