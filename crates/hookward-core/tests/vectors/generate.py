@@ -93,17 +93,15 @@ def key(source: str, kind: bytes, identity: bytes) -> str:
 
 
 class Vectors:
-    def __init__(self, provider: str, secrets: list[str]):
+    def __init__(self, provider: str, secrets: list[str], **settings):
+        """`url`, `options`: what the source is told beside its secrets."""
         self.provider = provider
-        self.file = {"provider": provider, "now": NOW, "secrets": secrets, "cases": []}
+        self.file = {"provider": provider, "now": NOW, "secrets": secrets, **settings, "cases": []}
 
-    def add(self, name, headers, body, expect, *, now=None, secrets=None):
+    def add(self, name, headers, body, expect, **others):
+        """`now`, `secrets`, `url`, `options` in place of the file's; `method` and `target` of the request."""
         body = body.encode() if isinstance(body, str) else body
-        case = {"name": name}
-        if now is not None:
-            case["now"] = now
-        if secrets is not None:
-            case["secrets"] = secrets
+        case = {"name": name, **others}
         case["headers"] = [list(header) for header in headers]
         try:
             case["body"] = body.decode()
@@ -116,14 +114,15 @@ class Vectors:
         self.add(name, headers, body, {"refused": reason}, **others)
 
     def admitted(self, name, headers, body, identity=None, event_type=None, quarantine=None, **others):
-        """`identity`: a text, an integer, or nothing, which means the content."""
+        """`identity`: a text, an integer, the bytes that count as content, or nothing, which means the body."""
         body = body.encode() if isinstance(body, str) else body
         if isinstance(identity, str):
             kind, what = b"s", identity.encode()
         elif isinstance(identity, int):
             kind, what = b"n", str(identity).encode()
         else:
-            kind, what = b"c", hashlib.sha256(body).digest()[:16]
+            signed = identity if isinstance(identity, bytes) else body
+            kind, what = b"c", hashlib.sha256(signed).digest()[:16]
         expect = {"key": key(self.provider, kind, what), "event_type": event_type, "quarantine": quarantine}
         self.add(name, headers, body, {"admitted": expect}, **others)
 
@@ -526,6 +525,8 @@ def standard_vectors(provider, prefix):
 
 
 def main() -> int:
+    import coded  # it imports this file
+
     here = Path(__file__).parent
     all_vectors = [
         hmac_vectors(),
@@ -535,6 +536,7 @@ def main() -> int:
         slack_vectors(),
         standard_vectors("standard-webhooks", "webhook"),
         standard_vectors("svix", "svix"),
+        *coded.all_vectors(),
     ]
     outdated = []
     for vectors in all_vectors:
