@@ -30,6 +30,14 @@ pub(crate) fn pairs(body: &[u8]) -> impl Iterator<Item = (Option<String>, Option
     })
 }
 
+/// All fields, sorted by name and then by value; `None` where one is no text.
+pub(crate) fn sorted(body: &[u8]) -> Option<Vec<(String, String)>> {
+    let mut fields =
+        pairs(body).map(|(name, value)| Some((name?, value?))).collect::<Option<Vec<_>>>()?;
+    fields.sort();
+    Some(fields)
+}
+
 /// Text as a form or a query writes it.
 pub(crate) fn encoded(text: &str) -> String {
     let mut written = String::with_capacity(text.len());

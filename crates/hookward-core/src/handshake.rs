@@ -9,10 +9,10 @@ use std::{fmt, str::FromStr};
 use http::{HeaderName, Method};
 
 use crate::{
-    Head, Refusal, form,
+    Head, Refusal, Timestamp, form,
     json::{self, Pointer, Pointers, Scalar, TopLevel},
     limits,
-    scheme::query_values,
+    scheme::{Scheme, query_values},
     secret::Secret,
 };
 
@@ -98,6 +98,8 @@ enum Word {
     /// The HMAC-SHA-256 of the value under the source's secret.
     HmacHex(Place),
     HmacBase64(Place),
+    /// What the code of the source's scheme answers to the value.
+    Code(Place),
 }
 
 /// The answer that a question gets.
@@ -117,8 +119,12 @@ pub struct Challenge {
     pub visit: Option<String>,
 }
 
-/// Makes the HMAC-SHA-256 of a text under the source's secret.
-pub(crate) type Hmac<'a> = &'a dyn Fn(&[u8]) -> Option<[u8; 32]>;
+/// Who knows the source's secret, for the answers that show it.
+#[derive(Clone, Copy)]
+pub(crate) struct Knower<'a> {
+    pub(crate) scheme: &'a Scheme,
+    pub(crate) now: Timestamp,
+}
 
 /// What a question holds: the head, and the body where it has come.
 #[derive(Clone, Copy)]
@@ -141,7 +147,7 @@ impl Handshake {
         &self,
         question: Question<'_>,
         verify_token: Option<&Secret>,
-        hmac: Hmac<'_>,
+        knower: Knower<'_>,
     ) -> Option<Result<Challenge, Refusal>> {
         let holds = |conditions: &[(Place, Is)]| {
             conditions
@@ -154,11 +160,14 @@ impl Handshake {
         if !holds(&self.check) {
             return Some(Err(Refusal::HandshakeRefused { status: self.otherwise }));
         }
-        Some(self.words(question, hmac).ok_or(Refusal::HandshakeRefused { status: self.otherwise }))
+        Some(
+            self.words(question, knower)
+                .ok_or(Refusal::HandshakeRefused { status: self.otherwise }),
+        )
     }
 
-    fn words(&self, question: Question<'_>, hmac: Hmac<'_>) -> Option<Challenge> {
-        let say = |phrase: &Phrase| phrase.say(question, hmac);
+    fn words(&self, question: Question<'_>, knower: Knower<'_>) -> Option<Challenge> {
+        let say = |phrase: &Phrase| phrase.say(question, knower);
         let (media_type, body) = match &self.says {
             Says::Nothing => (None, String::new()),
             Says::Text(phrase) => (Some("text/plain; charset=utf-8"), say(phrase)?),
@@ -255,20 +264,24 @@ fn is_sayable(text: &str) -> bool {
 }
 
 impl Phrase {
-    fn say(&self, question: Question<'_>, hmac: Hmac<'_>) -> Option<String> {
+    fn say(&self, question: Question<'_>, knower: Knower<'_>) -> Option<String> {
         use base64::Engine as _;
         let value = |place: &Place| question.value(place).filter(|value| is_sayable(value));
+        let hmac = |text: String| knower.scheme.hmac_sha256(text.as_bytes(), knower.now);
         let mut said = String::new();
         for word in &self.0 {
             match word {
                 Word::Literal(text) => said.push_str(text),
                 Word::Value(place) => said.push_str(&value(place)?),
                 Word::HmacHex(place) => {
-                    said.push_str(&hex::encode(hmac(value(place)?.as_bytes())?));
+                    said.push_str(&hex::encode(hmac(value(place)?)?));
                 }
                 Word::HmacBase64(place) => {
-                    let mac = hmac(value(place)?.as_bytes())?;
+                    let mac = hmac(value(place)?)?;
                     said.push_str(&base64::engine::general_purpose::STANDARD.encode(mac));
+                }
+                Word::Code(place) => {
+                    said.push_str(&knower.scheme.answer(&value(place)?, knower.now)?);
                 }
             }
         }
@@ -329,6 +342,7 @@ impl FromStr for Phrase {
             words.push(match name.split_once(':') {
                 Some(("hmac-sha256-hex", place)) => Word::HmacHex(place.parse()?),
                 Some(("hmac-sha256-base64", place)) => Word::HmacBase64(place.parse()?),
+                Some(("code", place)) => Word::Code(place.parse()?),
                 _ => Word::Value(name.parse()?),
             });
             rest = after;

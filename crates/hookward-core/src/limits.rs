@@ -32,6 +32,10 @@ pub const HEADERS_MAX: usize = 64;
 /// The most signatures looked at in one request: one per active secret and version while secrets rotate.
 pub const SIGNATURES_MAX: usize = 8;
 
+/// The most notifications in one body that are each verified on their own: Microsoft Graph's batches are the largest known, and
+/// an HMAC for each under [`SECRETS_MAX`] secrets takes some milliseconds.
+pub const NOTIFICATIONS_MAX: usize = 1_000;
+
 /// The most secrets of one source: two while rotating, and some room.
 pub const SECRETS_MAX: usize = 8;
 

@@ -22,12 +22,18 @@ use crate::{
     secret::{Secret, Validity, WeakSecret},
 };
 
+mod adyen;
+mod braintree;
 pub mod code;
 mod key;
+mod keys;
 mod location;
+mod mandrill;
+mod microsoft_graph;
 mod sample;
 mod template;
 mod time;
+mod twilio;
 
 pub use code::{Code, Sample, Settings, Signed, Unproven, Wanted};
 pub use key::{Algorithm, Key, KeyEncoding};
@@ -313,6 +319,11 @@ pub enum BadScheme {
     /// Something that the scheme has to be told is missing.
     #[error("the option {0:?} is missing, without which nothing is proven")]
     NoOption(&'static str),
+    /// Something that the scheme is told makes no sense to it.
+    #[error(
+        "the option {0:?} has a value that means nothing: `hookward providers show` lists what it takes"
+    )]
+    BadOption(&'static str),
 }
 
 /// A scheme with its keys: what verifies.
@@ -360,7 +371,7 @@ impl Scheme {
     pub fn new(rules: SchemeRules, secrets: Vec<(Secret, Validity)>) -> Result<Self, SchemeError> {
         rules.check()?;
         if let Some(code) = &rules.code {
-            let verifier = Verifier::Code(code.verifier(&rules, secrets)?);
+            let verifier = Verifier::Code(code.verifier(&rules, &secrets)?);
             return Ok(Self { rules, verifier });
         }
         if secrets.is_empty() {
@@ -396,6 +407,22 @@ impl Scheme {
         let Verifier::Rules { keys, .. } = &self.verifier else { return None };
         let (key, _) = keys.iter().find(|(_, validity)| validity.contains(now))?;
         key.sign(Algorithm::HmacSha256, &[Part::Bytes(text.into())])?.try_into().ok()
+    }
+
+    /// What the code of the scheme answers to a value of a question.
+    pub(crate) fn answer(&self, asked: &str, now: Timestamp) -> Option<String> {
+        match &self.verifier {
+            Verifier::Rules { .. } => None,
+            Verifier::Code(code) => code.answer(asked, now),
+        }
+    }
+
+    /// The bytes by which a verified request is told from others, where these are not its whole body.
+    pub(crate) fn identity(&self, request: Unproven<'_>) -> Option<Vec<u8>> {
+        match &self.verifier {
+            Verifier::Rules { .. } => None,
+            Verifier::Code(code) => code.identity(request),
+        }
     }
 
     /// The rules.

@@ -68,6 +68,11 @@ impl Secret {
     /// Refuses what an attacker would try: short, placeholder and low-variety secrets, and such as lost or gained
     /// white space on their way here.
     pub fn strong(self) -> Result<Self, WeakSecret> {
+        self.strong_from(SECRET_BYTES_MIN)
+    }
+
+    /// The same for the secrets of a provider that issues shorter ones.
+    pub(crate) fn strong_from(self, bytes_min: usize) -> Result<Self, WeakSecret> {
         let text = self.expose();
         if text.is_empty() {
             return Err(WeakSecret::Empty);
@@ -79,7 +84,7 @@ impl Secret {
         if PLACEHOLDERS.iter().any(|placeholder| bare.to_ascii_lowercase().contains(placeholder)) {
             return Err(WeakSecret::Placeholder);
         }
-        if bare.len() < SECRET_BYTES_MIN {
+        if bare.len() < bytes_min {
             return Err(WeakSecret::Short { bytes: bare.len() });
         }
         let distinct = bare.bytes().collect::<BTreeSet<_>>().len();

@@ -15,7 +15,7 @@ use crate::{
     Timestamp,
     address::Cidrs,
     form,
-    handshake::{Challenge, Handshake, Question},
+    handshake::{Challenge, Handshake, Knower, Question},
     identity::{Identity, IdentityRule},
     json::{self, Pointer, Pointers, Scalar, TopLevel},
     limits,
@@ -272,9 +272,9 @@ impl Source {
         body: Option<&[u8]>,
         now: Timestamp,
     ) -> Option<Result<Challenge, Refusal>> {
-        let hmac = |text: &[u8]| self.scheme.hmac_sha256(text, now);
+        let knower = Knower { scheme: &self.scheme, now };
         handshakes
-            .find_map(|it| it.answer(Question { head, body }, self.verify_token.as_ref(), &hmac))
+            .find_map(|it| it.answer(Question { head, body }, self.verify_token.as_ref(), knower))
     }
 
     /// Refuses every method but POST.
@@ -399,7 +399,11 @@ pub struct Verified<'s> {
 impl Verified<'_> {
     /// Identifies and checks the body: the second half of [`Source::admit`].
     pub fn admit(self) -> Result<Event, Refusal> {
-        let content = ContentDigest::of(&self.request.body);
+        let unproven = Unproven { head: &self.request.head, body: &self.request.body };
+        let content = match self.source.scheme.identity(unproven) {
+            Some(signed) => ContentDigest::of(&signed),
+            None => ContentDigest::of(&self.request.body),
+        };
         let reading = self.read(content)?;
         let rules = &self.source.rules;
         let intake = match (reading.quarantine, rules.malformed) {

@@ -139,7 +139,16 @@ pub(crate) fn source(config: &SourceConfig) -> Result<Source, Vec<Diagnostic>> {
         let secret = judged(reference, place, None, scheme);
         secret.map(|(secret, _)| (secret, *validity)).map_err(|wrong| vec![wrong])
     }))?;
+    let token = config.verify_token.as_ref().map(|it| {
+        let strong = |secret: Secret| {
+            let reason = secret.clone().strong().err();
+            reason.map_or(Ok(secret), |reason| Err(SchemeError::WeakSecret { index: 0, reason }))
+        };
+        judged(&it.reference, &it.place, None, strong).map(|(token, _)| token)
+    });
+    let token = token.transpose().map_err(|wrong| vec![wrong])?;
     Source::new(config.rules.clone(), secrets)
+        .map(|source| source.with_verify_token(token))
         .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
 }
 

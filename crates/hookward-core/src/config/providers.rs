@@ -39,7 +39,7 @@ fn provider(name: String, row: KnownSender, context: &mut Context<'_>) -> Option
         (None, Some(code)) => {
             let settings = row.code_settings.value().unwrap_or_default();
             let settings = settings.into_iter().map(|(name, value)| (name.value, value.value));
-            let Some(found) = Code::named(&code.value, settings.collect()) else {
+            let Some(found) = Code::named(&code.value, &settings.collect()) else {
                 context.error(&code.spot, "no code has this name, or its settings are wrong");
                 return None;
             };

@@ -6,20 +6,53 @@
 use std::{collections::BTreeMap, fmt};
 
 use http::HeaderName;
+use serde_json::Value;
 
-use super::{Coverage, SchemeError};
+use super::{
+    Coverage, SchemeError, SchemeRules,
+    adyen::Adyen,
+    braintree::Braintree,
+    location::{malformed, missing},
+    mandrill::Mandrill,
+    microsoft_graph::MicrosoftGraph,
+    twilio::Twilio,
+};
 use crate::{
     Head, Refusal, Timestamp,
+    json::{self, Pointers},
+    limits,
     secret::{Secret, Validity},
 };
 
 /// A scheme that is code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Code {}
+pub enum Code {
+    /// Adyen's payments: an HMAC in each notification, over eight of its fields.
+    Adyen,
+    /// Braintree: an HMAC over a field of a form.
+    Braintree,
+    /// Mandrill: an HMAC over the URL and the sorted fields of a form.
+    Mandrill,
+    /// Microsoft Graph: a shared token in each notification.
+    MicrosoftGraph,
+    /// Twilio: an HMAC over the URL and the sorted fields of a form, or over a URL with the digest of the body.
+    Twilio,
+}
 
+/// How it signs, in words.
 impl fmt::Display for Code {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Adyen => "body: HMAC-SHA-256 in each notification, of eight of its fields",
+            Self::Braintree => "form field bt_signature: HMAC-SHA-1 of the field bt_payload",
+            Self::Mandrill => {
+                "header x-mandrill-signature: HMAC-SHA-1 of the URL and the sorted fields of the form"
+            }
+            Self::MicrosoftGraph => "body: the secret itself in each notification (clientState)",
+            Self::Twilio => {
+                "header x-twilio-signature: HMAC-SHA-1 of the URL and the sorted fields of the form, or of a URL with the digest of the body"
+            }
+        })
     }
 }
 
@@ -89,6 +122,17 @@ pub(super) trait Verify: fmt::Debug + Send + Sync {
     /// Whether the request is from a holder of a secret that is valid now.
     fn verify(&self, request: Unproven<'_>, now: Timestamp) -> Result<(), Refusal>;
 
+    /// The bytes that make a verified request this event and no other, where that is not the whole body: what is signed, so that
+    /// what anyone can change beside it makes no new event.
+    fn identity(&self, _request: Unproven<'_>) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The answer to a value of a question, for the word `{code:…}` in a handshake. `None` when there is none.
+    fn answer(&self, _asked: &str, _now: Timestamp) -> Option<String> {
+        None
+    }
+
     /// Whether [`sign`](Self::sign) can sign with the secrets at hand.
     fn can_sign(&self) -> bool;
 
@@ -96,39 +140,85 @@ pub(super) trait Verify: fmt::Debug + Send + Sync {
     fn sign(&self, sample: Sample<'_>) -> Option<Signed>;
 }
 
+/// The items at a pointer of a strict JSON body, each of which is to be verified; at least one, since none prove nothing.
+pub(super) fn items(body: &[u8], pointer: &str) -> Result<Vec<Value>, Refusal> {
+    // What has a key twice is refused: two readers would see two values of it.
+    json::scan(body, &Pointers::new([]), json::Rules::default()).map_err(|_| malformed("body"))?;
+    let mut document: Value = serde_json::from_slice(body).map_err(|_| malformed("body"))?;
+    match document.pointer_mut(pointer).map(Value::take) {
+        Some(Value::Array(items)) if items.is_empty() => Err(missing(pointer)),
+        Some(Value::Array(items)) if items.len() <= limits::NOTIFICATIONS_MAX => Ok(items),
+        Some(_) => Err(malformed(pointer)),
+        None => Err(missing(pointer)),
+    }
+}
+
 impl Code {
     /// The scheme of this name in the table of providers, with the settings of its row; `None` when there is none, or not with
     /// such settings.
-    pub fn named(_name: &str, _settings: BTreeMap<String, String>) -> Option<Self> {
-        None
+    pub fn named(name: &str, settings: &BTreeMap<String, String>) -> Option<Self> {
+        let found = match name {
+            "adyen" => Self::Adyen,
+            "braintree" => Self::Braintree,
+            "mandrill" => Self::Mandrill,
+            "microsoft-graph" => Self::MicrosoftGraph,
+            "twilio" => Self::Twilio,
+            _ => return None,
+        };
+        settings.is_empty().then_some(found)
     }
 
     /// The name in the table of providers.
     pub fn name(&self) -> &'static str {
-        match *self {}
+        match self {
+            Self::Adyen => "adyen",
+            Self::Braintree => "braintree",
+            Self::Mandrill => "mandrill",
+            Self::MicrosoftGraph => "microsoft-graph",
+            Self::Twilio => "twilio",
+        }
     }
 
     /// What a signature covers.
     pub fn covers(&self) -> Coverage {
-        match *self {}
+        match self {
+            Self::Adyen | Self::MicrosoftGraph => Coverage::NONE,
+            Self::Braintree => Coverage { body: true, ..Coverage::NONE },
+            Self::Mandrill | Self::Twilio => Coverage { body: true, url: true, ..Coverage::NONE },
+        }
     }
 
     /// What it has to be told.
     pub fn wants(&self) -> &'static [Wanted] {
-        match *self {}
+        match self {
+            Self::Braintree => Braintree::WANTS,
+            Self::Adyen | Self::Mandrill | Self::MicrosoftGraph | Self::Twilio => &[],
+        }
     }
 
     /// Whether it needs to know the URL that the sender calls.
     pub fn wants_url(&self) -> bool {
-        match *self {}
+        match self {
+            Self::Adyen | Self::Braintree | Self::MicrosoftGraph => false,
+            Self::Mandrill | Self::Twilio => true,
+        }
     }
 
     /// Makes what verifies. `tolerance` is what [`SchemeRules::time`](super::SchemeRules::time) says.
     pub(super) fn verifier(
         &self,
-        _rules: &super::SchemeRules,
-        _secrets: Vec<(Secret, Validity)>,
+        rules: &SchemeRules,
+        secrets: &[(Secret, Validity)],
     ) -> Result<Box<dyn Verify>, SchemeError> {
-        match *self {}
+        if secrets.is_empty() {
+            return Err(SchemeError::NoSecret);
+        }
+        Ok(match self {
+            Self::Adyen => Box::new(Adyen::new(secrets)?),
+            Self::Braintree => Box::new(Braintree::new(rules, secrets)?),
+            Self::Mandrill => Box::new(Mandrill::new(rules, secrets)?),
+            Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(secrets)?),
+            Self::Twilio => Box::new(Twilio::new(rules, secrets)?),
+        })
     }
 }

@@ -203,6 +203,11 @@ impl Key {
         }))
     }
 
+    /// An HMAC-SHA-1 key of bytes that were made of a strong secret.
+    pub(super) fn hmac_sha1(bytes: &[u8]) -> Self {
+        Self(Kind::Sha1(mac(bytes)))
+    }
+
     /// A public key, or the pair that it is half of.
     fn public(algorithm: Algorithm, text: &str, encoding: KeyEncoding) -> Result<Self, WeakSecret> {
         if text.is_empty() {

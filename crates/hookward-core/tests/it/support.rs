@@ -13,6 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use hookward_core::{
     Event, Head, Refusal, Request, Source, SourceName, Timestamp,
+    handshake::Challenge,
     provider::Provider,
     scheme::Sample,
     secret::{Secret, Validity},
@@ -77,14 +78,42 @@ pub(crate) fn admit(
     body: &[u8],
     now: u64,
 ) -> Result<Event, Refusal> {
+    admit_as(source, &Method::POST, &source.rules().path, headers, body, now)
+}
+
+/// The same, by this method and with this path and query.
+pub(crate) fn admit_as(
+    source: &Source,
+    method: &Method,
+    target: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+    now: u64,
+) -> Result<Event, Refusal> {
+    let head = Head { method, target, headers: &map_of(headers) };
+    let request = Request { head, body: Bytes::copy_from_slice(body) };
+    source.admit(request, Timestamp::from_secs(now))
+}
+
+/// The answer, where a request is a question without a signature that shows by its head.
+pub(crate) fn greeting(
+    source: &Source,
+    method: &Method,
+    target: &str,
+    headers: &[(String, String)],
+    now: u64,
+) -> Option<Result<Challenge, Refusal>> {
+    let head = Head { method, target, headers: &map_of(headers) };
+    source.greeting(&head, None, Timestamp::from_secs(now))
+}
+
+fn map_of(headers: &[(String, String)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let name: HeaderName = name.parse().unwrap();
         map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
-    let head = Head { method: &Method::POST, target: &source.rules().path, headers: &map };
-    let request = Request { head, body: Bytes::copy_from_slice(body) };
-    source.admit(request, Timestamp::from_secs(now))
+    map
 }
 
 fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

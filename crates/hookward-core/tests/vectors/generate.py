@@ -96,16 +96,20 @@ def key(source: str, kind: bytes, identity: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
+# Those that only say that something changed: each request is an event, also when it is repeated.
+EACH = {"acuity", "dropbox", "fitbit", "mollie-classic"}
+
+
 class Vectors:
-    def __init__(self, provider: str, secrets: list[str], *, url: str | None = None):
+    def __init__(self, provider: str, secrets: list[str], **settings):
+        """`url`, `options`: what the source is told beside its secrets."""
         self.provider = provider
         self.file = {"provider": provider, "now": NOW, "secrets": secrets}
-        if url is not None:
-            self.file["url"] = url
+        self.file |= {key: value for key, value in settings.items() if value is not None}
         self.file["cases"] = []
 
     def add(self, name, headers, body, expect, **others):
-        """`others`: what is otherwise than in the file or in most requests: now, secrets, method, target, url."""
+        """`now`, `secrets`, `url`, `options` in place of the file's; `method` and `target` of the request."""
         body = body.encode() if isinstance(body, str) else body
         case = {"name": name, **{key: value for key, value in others.items() if value is not None}}
         case["headers"] = [list(header) for header in headers]
@@ -126,14 +130,18 @@ class Vectors:
         self.add(name, headers, body, {"refused": reason}, **others)
 
     def admitted(self, name, headers, body, identity=None, event_type=None, quarantine=None, **others):
-        """`identity`: a text, an integer, or nothing, which means the content."""
+        """`identity`: a text, an integer, the bytes that count as content, or nothing, which means the body."""
         body = body.encode() if isinstance(body, str) else body
         if isinstance(identity, str):
             kind, what = b"s", identity.encode()
         elif isinstance(identity, int):
             kind, what = b"n", str(identity).encode()
         else:
-            kind, what = b"c", hashlib.sha256(body).digest()[:16]
+            signed = identity if isinstance(identity, bytes) else body
+            kind, what = b"c", hashlib.sha256(signed).digest()[:16]
+            if self.provider in EACH:
+                at = others.get("now") or NOW
+                kind, what = b"e", what + struct.pack("<Q", at * 1_000_000)
         expect = {"key": key(self.provider, kind, what), "event_type": event_type, "quarantine": quarantine}
         self.add(name, headers, body, {"admitted": expect}, **others)
 
@@ -440,7 +448,8 @@ def slack_vectors():
     challenge = (
         '{"token":"x","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}'
     )
-    vectors.refused("the challenge is answered, not kept", signed(challenge, NOW, TEXT_SECRET), challenge, "handshake")
+    text = json.loads(challenge)["challenge"]
+    vectors.add("the challenge is answered, not kept", signed(challenge, NOW, TEXT_SECRET), challenge, {"answered": text})
     vectors.refused(
         "a forged challenge is not answered", signed(challenge, NOW, OTHER_TEXT_SECRET), challenge, "wrong_signature"
     )
@@ -552,6 +561,7 @@ def standard_vectors(provider, prefix):
 
 def main() -> int:
     # They need what is defined above.
+    import coded
     from questions import ask
     from standardset import standard_vectors as of_others
 
@@ -565,6 +575,7 @@ def main() -> int:
         standard_vectors("standard-webhooks", "webhook"),
         standard_vectors("svix", "svix"),
         *of_others(),
+        *coded.all_vectors(),
     ]
     ask({vectors.provider: vectors for vectors in all_vectors})
     outdated = []

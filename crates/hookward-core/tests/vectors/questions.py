@@ -9,7 +9,7 @@ from standardset import Sending
 
 TEXT = "text/plain; charset=utf-8"
 # What a stranger can make a source say is bounded, and has no line break.
-TOO_LONG, NOT_PLAIN = "a" * 1025, {"a line break": "a\r\nSet-Cookie: a=b", "a letter beyond ASCII": "caf\u00e9"}
+TOO_LONG, NOT_PLAIN = "a" * 1025, {"a line break": "a\r\nSet-Cookie: a=b", "a letter beyond ASCII": "caf\u00e9", "a tag": "<b>"}
 VERIFY_TOKEN = "Aq7vN2xw9Lk4TzRb8sYc"
 
 
@@ -43,7 +43,7 @@ def subscribe(vectors, answer):
         vectors.question(name, expected, target=query(vectors, **values) + more, **settings)
 
     asked("asked", answer("1158201444"))
-    asked("a challenge with signs", answer("a b&c=<d>"), challenge="a b&c=<d>")
+    asked("a challenge with signs", answer("a b&c=d"), challenge="a b&c=d")
     asked("another verify token", NOT_SHOWN, token=VERIFY_TOKEN[:-1] + "d")
     asked("a verify token in other letters", NOT_SHOWN, token=VERIFY_TOKEN.swapcase())
     asked("half a verify token", NOT_SHOWN, token=VERIFY_TOKEN[:10])
@@ -102,6 +102,21 @@ def echo(vectors, name, value):
         headers=case["headers"],
         body=case["body"],
     )
+
+
+def graph(vectors):
+    """Microsoft Graph asks by POST, without a signature."""
+
+    def asked(name, expected, **values):
+        vectors.question(name, expected, method="POST", target=query(vectors, **values), headers=[("content-type", "text/plain")])
+
+    text = "Validation: Testing client application reachability for subscription Request-Id: 1b2c"
+    asked("asked", answered(text, media=TEXT), validationToken=text)
+    asked("of 1025 bytes", NOT_SHOWN, validationToken=TOO_LONG)
+    for what, value in NOT_PLAIN.items():
+        asked(f"with {what}", NOT_SHOWN, validationToken=value)
+    asked("empty", refused("unsupported_type"), validationToken="")
+    asked("nothing", refused("unsupported_type"))
 
 
 def head(vectors):
@@ -344,7 +359,8 @@ def ask(of):
     subscribe(of["strava"], lambda challenge: of_json(**{"hub.challenge": challenge}))
     echo(of["dropbox"], "challenge", "9KLpNvBGSgLwRLJxRmRbhLVA")
     echo(of["onfleet"], "check", "5a2d")
-    for name in ["intercom", "surveymonkey", "trello"]:
+    graph(of["microsoft-graph"])
+    for name in ["intercom", "mandrill", "surveymonkey", "trello"]:
         head(of[name])
     for question in [asana, fitbit, notion, woocommerce, x, okta, zoom, discord, slack]:
         question(of[question.__name__])
