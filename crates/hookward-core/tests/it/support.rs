@@ -13,7 +13,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use hookward_core::{
     Event, Head, Refusal, Request, Source, SourceName, Timestamp,
-    handshake::Challenge,
     provider::Provider,
     scheme::Sample,
     secret::{Secret, Validity},
@@ -93,18 +92,6 @@ pub(crate) fn admit_as(
     let head = Head { method, target, headers: &map_of(headers) };
     let request = Request { head, body: Bytes::copy_from_slice(body) };
     source.admit(request, Timestamp::from_secs(now))
-}
-
-/// The answer, where a request is a question without a signature that shows by its head.
-pub(crate) fn greeting(
-    source: &Source,
-    method: &Method,
-    target: &str,
-    headers: &[(String, String)],
-    now: u64,
-) -> Option<Result<Challenge, Refusal>> {
-    let head = Head { method, target, headers: &map_of(headers) };
-    source.greeting(&head, None, Timestamp::from_secs(now))
 }
 
 fn map_of(headers: &[(String, String)]) -> HeaderMap {

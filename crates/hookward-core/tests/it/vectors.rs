@@ -98,7 +98,7 @@ enum Answer {
         media_type: Option<String>,
         body: String,
         /// Further headers.
-        headers: std::collections::BTreeMap<String, String>,
+        headers: BTreeMap<String, String>,
         /// The secret that the question brought.
         secret: Option<String>,
     },
