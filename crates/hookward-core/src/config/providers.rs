@@ -12,8 +12,9 @@ use super::{
 use crate::{
     handshake::{BadPhrase, Handshake, Is, Phrase, Place, Says, Value},
     identity::IdentityRule,
+    limits,
     provider::{Media, Provider, sample_template},
-    scheme::{Code, SchemeRules, SignedTime, TimePlace, TimeUnit},
+    scheme::{Code, SchemeRules, SignedTime, TimePlace},
     source::{EventTypeRule, Expected},
 };
 
@@ -45,9 +46,10 @@ fn provider(name: String, row: KnownSender, context: &mut Context<'_>) -> Option
             };
             let time = row.code_tolerance.value().map(|tolerance| SignedTime {
                 place: TimePlace::Code,
-                unit: TimeUnit::Seconds,
+                unit: found.time_unit(),
                 past: tolerance,
-                future: tolerance,
+                // Clocks do not differ by as much as a retry may be late.
+                future: tolerance.min(limits::TOLERANCE_DEFAULT),
             });
             SchemeRules { time, ..SchemeRules::of_code(found) }
         }

@@ -324,8 +324,17 @@ fn a_source_says_how_its_sender_signs() {
         r#"1:10: sources.a: nothing says how it signs; add provider = "…" (`hookward providers list`), or describe it in [sources.a.signature]"#,
     );
     check_source(
-        "secret = 'env:A'\nprovider = 'paypal'",
-        r#"3:12: sources.a.provider: unknown provider "paypal"; use "hmac", "standard-webhooks", "svix", "stripe", "github", "shopify" or "slack", or describe its signature in [sources.a.signature]"#,
+        "secret = 'env:A'\nprovider = 'stripee'",
+        r#"3:12: sources.a.provider: unknown provider "stripee", did you mean "stripe"?"#,
+    );
+    check_source(
+        "provider = 'paypal'\noptions = { webhook_id = 'WH1' }\nsecret = 'env:A'",
+        "4:10: sources.a.secret: this sender signs with keys that it publishes, so that there is no secret; remove it",
+    );
+    check_source("provider = 'paypal'\noptions = { webhook_id = 'WH1' }", "");
+    check_source(
+        "provider = 'livekit'\noptions = { api_key = 'a' }",
+        r#"1:10: sources.a: a source without a secret: anyone could send; add secret = "env:NAME""#,
     );
     check_source(
         "provider = 'stripe'\nsecret = 'env:A'\nsignature = { header = 'X-A' }",

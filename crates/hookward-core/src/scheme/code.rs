@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 
 use http::HeaderName;
 
-use super::{Coverage, SchemeError};
+use super::{Coverage, KeyRing, SchemeError, TimeUnit, jwt::Jwt, paypal, sns};
 use crate::{
     Head, Refusal, Timestamp,
     secret::{Secret, Validity},
@@ -15,7 +15,14 @@ use crate::{
 
 /// A scheme that is code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Code {}
+pub enum Code {
+    /// JSON Web Tokens, with a row's settings.
+    Jwt(Box<Jwt>),
+    /// Amazon SNS.
+    Sns,
+    /// PayPal.
+    PayPal,
+}
 
 /// Something that a scheme has to be told, by its name in `options`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +90,16 @@ pub(super) trait Verify: fmt::Debug + Send + Sync {
     /// Whether the request is from a holder of a secret that is valid now.
     fn verify(&self, request: Unproven<'_>, now: Timestamp) -> Result<(), Refusal>;
 
+    /// The keys that are fetched for it, where any are.
+    fn key_ring(&self) -> Option<&KeyRing> {
+        None
+    }
+
+    /// Where to go to agree, when a proven request says this URL; `None`: nowhere.
+    fn visit(&self, _url: &str) -> Option<String> {
+        None
+    }
+
     /// Whether [`sign`](Self::sign) can sign with the secrets at hand.
     fn can_sign(&self) -> bool;
 
@@ -93,36 +110,96 @@ pub(super) trait Verify: fmt::Debug + Send + Sync {
 impl Code {
     /// The scheme of this name in the table of providers, with the settings of its row; `None` when there is none, or not with
     /// such settings.
-    pub fn named(_name: &str, _settings: BTreeMap<String, String>) -> Option<Self> {
-        None
+    pub fn named(name: &str, settings: BTreeMap<String, String>) -> Option<Self> {
+        match name {
+            "jwt" => Jwt::of(settings).map(|row| Self::Jwt(row.into())),
+            _ if !settings.is_empty() => None,
+            "sns" => Some(Self::Sns),
+            "paypal" => Some(Self::PayPal),
+            _ => None,
+        }
     }
 
     /// The name in the table of providers.
     pub fn name(&self) -> &'static str {
-        match *self {}
+        match self {
+            Self::Jwt(_) => "jwt",
+            Self::Sns => "sns",
+            Self::PayPal => "paypal",
+        }
     }
 
     /// What a signature covers.
     pub fn covers(&self) -> Coverage {
-        match *self {}
+        match self {
+            Self::Jwt(row) => row.covers(),
+            Self::Sns => Coverage { body: true, time: true, ..Coverage::NONE },
+            Self::PayPal => Coverage { id: true, time: true, ..Coverage::NONE },
+        }
+    }
+
+    /// Whether it proves who sends and not what: what such a sender says of itself is believed, as with a shared token.
+    pub fn proves_sender_only(&self) -> bool {
+        match self {
+            Self::Jwt(row) => row.proves_sender_only(),
+            Self::Sns | Self::PayPal => false,
+        }
     }
 
     /// What it has to be told.
     pub fn wants(&self) -> &'static [Wanted] {
-        match *self {}
+        match self {
+            Self::Jwt(row) => row.wants(),
+            Self::Sns => sns::WANTS,
+            Self::PayPal => paypal::WANTS,
+        }
     }
 
     /// Whether it needs to know the URL that the sender calls.
     pub fn wants_url(&self) -> bool {
-        match *self {}
+        match self {
+            Self::Jwt(row) => row.wants_url(),
+            Self::Sns | Self::PayPal => false,
+        }
     }
 
-    /// Makes what verifies. `tolerance` is what [`SchemeRules::time`](super::SchemeRules::time) says.
+    /// Whether it verifies with a secret, and not only with what the sender publishes.
+    pub fn wants_secret(&self, settings: &Settings) -> bool {
+        match self {
+            Self::Jwt(row) => row.wants_secret(settings),
+            Self::Sns | Self::PayPal => false,
+        }
+    }
+
+    /// The header that holds the signed id, where one is signed.
+    pub(super) fn id_header(&self) -> Option<HeaderName> {
+        match self {
+            Self::PayPal => Some(HeaderName::from_static(paypal::ID)),
+            Self::Jwt(_) | Self::Sns => None,
+        }
+    }
+
+    /// Makes what verifies. The tolerance is what [`SchemeRules::time`](super::SchemeRules::time) says.
     pub(super) fn verifier(
         &self,
-        _rules: &super::SchemeRules,
-        _secrets: Vec<(Secret, Validity)>,
+        rules: &super::SchemeRules,
+        secrets: Vec<(Secret, Validity)>,
     ) -> Result<Box<dyn Verify>, SchemeError> {
-        match *self {}
+        if !secrets.is_empty() && !self.wants_secret(&rules.settings) {
+            return Err(SchemeError::NeedlessSecret);
+        }
+        match self {
+            Self::Jwt(row) => row.verifier(rules, &secrets),
+            Self::Sns => sns::verifier(rules),
+            Self::PayPal => paypal::verifier(rules),
+        }
+    }
+
+    /// How the time that it finds is written.
+    pub fn time_unit(&self) -> TimeUnit {
+        match self {
+            Self::Jwt(_) => TimeUnit::Seconds,
+            Self::Sns | Self::PayPal => TimeUnit::Rfc3339,
+        }
     }
 }

@@ -9,6 +9,8 @@ mod octokit;
 #[cfg(test)]
 mod oracles;
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;

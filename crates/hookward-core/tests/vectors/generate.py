@@ -93,17 +93,15 @@ def key(source: str, kind: bytes, identity: bytes) -> str:
 
 
 class Vectors:
-    def __init__(self, provider: str, secrets: list[str]):
+    def __init__(self, provider: str, secrets: list[str], **settings):
+        """`url`, `options`: what the source is told beside its secrets."""
         self.provider = provider
-        self.file = {"provider": provider, "now": NOW, "secrets": secrets, "cases": []}
+        self.file = {"provider": provider, "now": NOW, "secrets": secrets, **settings, "cases": []}
 
-    def add(self, name, headers, body, expect, *, now=None, secrets=None):
+    def add(self, name, headers, body, expect, **others):
+        """`now`, `secrets`, `url`, `options` in place of the file's; `method` and `target` of the request."""
         body = body.encode() if isinstance(body, str) else body
-        case = {"name": name}
-        if now is not None:
-            case["now"] = now
-        if secrets is not None:
-            case["secrets"] = secrets
+        case = {"name": name, **others}
         case["headers"] = [list(header) for header in headers]
         try:
             case["body"] = body.decode()
@@ -526,6 +524,8 @@ def standard_vectors(provider, prefix):
 
 
 def main() -> int:
+    import published  # it imports this file
+
     here = Path(__file__).parent
     all_vectors = [
         hmac_vectors(),
@@ -535,6 +535,7 @@ def main() -> int:
         slack_vectors(),
         standard_vectors("standard-webhooks", "webhook"),
         standard_vectors("svix", "svix"),
+        *published.all_vectors(),
     ]
     outdated = []
     for vectors in all_vectors:

@@ -101,7 +101,8 @@ pub(in crate::config) fn scheme(
                 BadScheme::NoVersion
                 | BadScheme::Tolerance
                 | BadScheme::NoUrl
-                | BadScheme::NoOption(_) => (&spot, "see `hookward providers show hmac`"),
+                | BadScheme::NoOption(_)
+                | BadScheme::BadOption(_) => (&spot, "see `hookward providers show hmac`"),
             };
             context.error_with_help(at, wrong, help);
             None
