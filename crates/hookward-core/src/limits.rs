@@ -227,3 +227,53 @@ pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(150);
 
 /// Beside what an embedded store needs at once, so many free bytes are little: a day of 10 events of 1 KiB a second.
 pub const FREE_BYTES_LOW: u64 = 1 << 30;
+
+/// The longest JWT in a header, in bytes: senders stay below 2 KiB, and a head below [`HEAD_BYTES_MAX`].
+pub const JWT_BYTES_MAX: usize = 8 * 1024;
+
+/// The longest header part of a JWT, in base64: an algorithm, a key's id, a type.
+pub const JWT_HEADER_BYTES_MAX: usize = 1024;
+
+/// How long before its end a JWT may be seen at the earliest: Google's last an hour. What is valid for longer is as good as
+/// valid for ever, and would outlast the records that recognise a replay.
+pub const JWT_LIFETIME_MAX: Duration = Duration::from_hours(24);
+
+/// The most keys that are kept of a sender: some publish a handful, and strangers can name certificates.
+pub const KEYS_MAX: usize = 64;
+
+/// The longest name of a key (a `kid`, or a certificate's URL), in bytes.
+pub const KEY_NAME_BYTES_MAX: usize = 256;
+
+/// The most keys that are waited for at once, by name: strangers can name them.
+pub const KEYS_WANTED_MAX: usize = 16;
+
+/// The largest document with keys or certificates, in bytes: Google's has 2 KiB, a chain of certificates 8 KiB.
+pub const KEYS_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a sender may take to answer with its keys.
+pub const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The shortest time between two looks at a sender's keys, whatever strangers ask for; after failures it doubles, up to
+/// [`KEYS_REFRESH_MIN`].
+pub const KEYS_PAUSE: Duration = Duration::from_secs(10);
+
+/// The same where each key is asked for by its name: so that the wanted ones are through in half a minute.
+pub const KEYS_PAUSE_BY_NAME: Duration = Duration::from_secs(2);
+
+/// How long a key that a sender does not know is not asked for again.
+pub const KEY_ABSENT: Duration = Duration::from_mins(1);
+
+/// How often keys are looked at anew where the sender does not say, by `Cache-Control`.
+pub const KEYS_REFRESH_DEFAULT: Duration = Duration::from_hours(1);
+
+/// The shortest and the longest time that a sender's `Cache-Control` can ask for.
+pub const KEYS_REFRESH_MIN: Duration = Duration::from_mins(5);
+
+/// See [`KEYS_REFRESH_MIN`]: a key that was withdrawn counts for so long at most.
+pub const KEYS_REFRESH_MAX: Duration = Duration::from_hours(24);
+
+/// When to come back for a request whose key is being fetched.
+pub const KEY_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The confirmations that wait at once for the URL in them to be visited.
+pub const VISITS_MAX: usize = 16;

@@ -64,6 +64,18 @@ pub enum Refusal {
     /// The signature is well shaped and matches under no active secret.
     #[error("no active secret gives this signature")]
     WrongSignature,
+    /// A signed token says something else than what is configured: who issued it, for whom, how long it counts.
+    #[error("the token's claim {claim} is not what it has to be")]
+    WrongClaim {
+        /// The claim's name.
+        claim: Cow<'static, str>,
+    },
+    /// The key that would verify is not here yet and is being fetched, off the request's path.
+    #[error("the sender's key is not here yet")]
+    KeyPending {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
     /// The signed time is too far in the past.
     #[error("the signed time is {age_secs} s in the past, more than {max_secs} s")]
     Stale {
@@ -120,6 +132,8 @@ impl Refusal {
             Self::AmbiguousSignature { .. } => "ambiguous_signature",
             Self::MalformedSignature { .. } => "malformed_signature",
             Self::WrongSignature => "wrong_signature",
+            Self::WrongClaim { .. } => "wrong_claim",
+            Self::KeyPending { .. } => "key_pending",
             Self::Stale { .. } => "stale",
             Self::FromTheFuture { .. } => "from_the_future",
             Self::SourceBudget { .. } => "source_budget",

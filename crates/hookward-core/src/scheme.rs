@@ -25,18 +25,26 @@ use crate::{
 mod adyen;
 mod braintree;
 pub mod code;
+mod jwks;
+mod jwt;
 mod key;
+pub mod key_ring;
 mod keys;
 mod location;
 mod mandrill;
 mod microsoft_graph;
+mod paypal;
 mod sample;
+mod sns;
 mod template;
 mod time;
 mod twilio;
 
 pub use code::{Code, Sample, Settings, Signed, Unproven, Wanted};
+pub use jwks::{BadKeys, TrustAnchor};
+pub use jwt::Jwt;
 pub use key::{Algorithm, Key, KeyEncoding};
+pub use key_ring::KeyRing;
 pub use location::{Location, Names};
 pub use template::{BadTemplate, Piece, Template};
 pub use time::{SignedTime, TimePlace, TimeUnit};
@@ -187,7 +195,8 @@ impl SchemeRules {
 
     /// A scheme that is code.
     pub fn of_code(code: Code) -> Self {
-        Self { code: Some(code), ..Self::hmac(HeaderName::from_static("x-signature")) }
+        let id = code.id_header().map(Names::one);
+        Self { code: Some(code), id, ..Self::hmac(HeaderName::from_static("x-signature")) }
     }
 
     /// Whether it is a shared token: who sends it is known, and nothing of what is sent is covered.
@@ -221,10 +230,22 @@ impl SchemeRules {
         }
     }
 
-    /// Whether an identity in this field of the body is in signed bytes. A token proves who sends: what it sends is believed.
+    /// Whether it proves who sends and nothing of what is sent.
+    pub fn proves_sender_only(&self) -> bool {
+        self.is_token() || self.code.as_ref().is_some_and(Code::proves_sender_only)
+    }
+
+    /// Whether it verifies with a secret, and not only with what the sender publishes.
+    pub fn wants_secret(&self) -> bool {
+        self.code.as_ref().is_none_or(|code| code.wants_secret(&self.settings))
+    }
+
+    /// Whether an identity in this field of the body is in signed bytes, or from a sender that is proven and believed.
     pub fn covers_field(&self, pointer: &Pointer) -> bool {
         let covers = self.covers();
-        covers.body || self.is_token() || self.content.fields().any(|signed| signed == pointer)
+        covers.body
+            || self.proves_sender_only()
+            || self.content.fields().any(|signed| signed == pointer)
     }
 
     /// Whether it has to be told the URL that the sender calls.
@@ -435,6 +456,7 @@ impl Scheme {
         let mut presented = Presented::default();
         if let Verifier::Code(code) = &self.verifier {
             code.screen(head, now)?;
+            presented.id = self.presented_id(head)?;
             return Ok(presented);
         }
         for (name, expected) in &self.rules.require {
@@ -467,14 +489,32 @@ impl Scheme {
                 time.check(signed, now)?;
             }
         }
-        if let Some(names) = &self.rules.id {
-            let id = names.required(head)?;
-            presented.id = std::str::from_utf8(id)
-                .ok()
-                .filter(|id| is_id(id))
-                .ok_or_else(|| malformed(names.first().as_str()))?;
-        }
+        presented.id = self.presented_id(head)?;
         Ok(presented)
+    }
+
+    /// The id in the signed header, where one is signed.
+    fn presented_id<'a>(&self, head: &Head<'a>) -> Result<&'a str, Refusal> {
+        let Some(names) = &self.rules.id else { return Ok("") };
+        let id = std::str::from_utf8(names.required(head)?).ok().filter(|id| is_id(id));
+        id.ok_or_else(|| malformed(names.first().as_str()))
+    }
+
+    /// The keys that are fetched for it, where any are.
+    pub fn key_ring(&self) -> Option<&KeyRing> {
+        match &self.verifier {
+            Verifier::Rules { .. } => None,
+            Verifier::Code(code) => code.key_ring(),
+        }
+    }
+
+    /// Where to go to agree, when a proven request says this URL; `None`: nowhere. A URL in a request is only ever visited
+    /// where a scheme knows the host that it must be at.
+    pub(crate) fn visit(&self, url: &str) -> Option<String> {
+        match &self.verifier {
+            Verifier::Rules { .. } => None,
+            Verifier::Code(code) => code.visit(url),
+        }
     }
 
     /// What to call the signature's place in a refusal.
@@ -744,6 +784,9 @@ pub enum SchemeError {
         /// Why.
         reason: WeakSecret,
     },
+    /// A secret where the sender signs with keys that it publishes.
+    #[error("there is a secret, and this sender signs with keys that it publishes: remove it")]
+    NeedlessSecret,
     /// A secret that can only verify, where one is needed to sign.
     #[error("it can verify and not sign: a public key (whpk_ …) verifies, its private half signs")]
     CannotSign,

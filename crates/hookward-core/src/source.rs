@@ -273,8 +273,20 @@ impl Source {
         now: Timestamp,
     ) -> Option<Result<Challenge, Refusal>> {
         let knower = Knower { scheme: &self.scheme, now };
-        handshakes
-            .find_map(|it| it.answer(Question { head, body }, self.verify_token.as_ref(), knower))
+        let question = Question { head, body };
+        let answered = handshakes.find_map(|it| {
+            let answer = it.answer(question, self.verify_token.as_ref(), knower)?;
+            Some((it, answer))
+        });
+        let (handshake, answer) = answered?;
+        Some(answer.and_then(|mut challenge| {
+            if let Some(url) = challenge.visit.take() {
+                let visit = self.scheme.visit(&url).filter(|_| handshake.verified);
+                let status = handshake.otherwise;
+                challenge.visit = Some(visit.ok_or(Refusal::HandshakeRefused { status })?);
+            }
+            Ok(challenge)
+        }))
     }
 
     /// Refuses every method but POST.

@@ -117,16 +117,19 @@ impl ReceiveError {
                 | Refusal::AmbiguousSignature { .. }
                 | Refusal::MalformedSignature { .. }
                 | Refusal::WrongSignature
+                | Refusal::WrongClaim { .. }
                 | Refusal::Stale { .. }
                 | Refusal::FromTheFuture { .. } => forbidden(),
-                Refusal::UnverifiedBudget { retry_after } => Told {
-                    retry_after: Some(*retry_after),
-                    ..told(
-                        StatusCode::TOO_MANY_REQUESTS,
-                        "too_many_requests",
-                        "too many requests, try again later",
-                    )
-                },
+                Refusal::UnverifiedBudget { retry_after } | Refusal::KeyPending { retry_after } => {
+                    Told {
+                        retry_after: Some(*retry_after),
+                        ..told(
+                            StatusCode::TOO_MANY_REQUESTS,
+                            "too_many_requests",
+                            "too many requests, try again later",
+                        )
+                    }
+                }
                 Refusal::BodyTooLarge { .. } => closing(told(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "too_large",
@@ -299,6 +302,8 @@ mod tests {
             Some("2"),
         )
         .await;
+        let pending = Refusal::KeyPending { retry_after: Duration::from_secs(2) };
+        check(pending, 429, "too_many_requests", Some("2")).await;
         check(Refusal::SourceBudget { retry_after: Duration::ZERO }, 503, "over_budget", Some("1"))
             .await;
         let spent = StoreError::OverBudget { retry_after: Duration::ZERO };
@@ -316,6 +321,7 @@ mod tests {
             Refusal::AmbiguousSignature { header: "x-signature".into() },
             Refusal::MalformedSignature { header: "x-signature".into() },
             Refusal::WrongSignature,
+            Refusal::WrongClaim { claim: "aud".into() },
             Refusal::Stale { age_secs: 301, max_secs: 300 },
             Refusal::FromTheFuture { ahead_secs: 301, max_secs: 300 },
         ];

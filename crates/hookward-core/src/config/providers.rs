@@ -12,8 +12,9 @@ use super::{
 use crate::{
     handshake::{BadPhrase, Handshake, Is, Phrase, Place, Says, Value},
     identity::IdentityRule,
+    limits,
     provider::{Media, Provider, sample_template},
-    scheme::{Code, SchemeRules, SignedTime, TimePlace, TimeUnit},
+    scheme::{Code, SchemeRules, SignedTime, TimePlace},
     source::{EventTypeRule, Expected},
 };
 
@@ -39,15 +40,16 @@ fn provider(name: String, row: KnownSender, context: &mut Context<'_>) -> Option
         (None, Some(code)) => {
             let settings = row.code_settings.value().unwrap_or_default();
             let settings = settings.into_iter().map(|(name, value)| (name.value, value.value));
-            let Some(found) = Code::named(&code.value, &settings.collect()) else {
+            let Some(found) = Code::named(&code.value, settings.collect()) else {
                 context.error(&code.spot, "no code has this name, or its settings are wrong");
                 return None;
             };
             let time = row.code_tolerance.value().map(|tolerance| SignedTime {
                 place: TimePlace::Code,
-                unit: TimeUnit::Seconds,
+                unit: found.time_unit(),
                 past: tolerance,
-                future: tolerance,
+                // Clocks do not differ by as much as a retry may be late.
+                future: tolerance.min(limits::TOLERANCE_DEFAULT),
             });
             SchemeRules { time, ..SchemeRules::of_code(found) }
         }

@@ -331,6 +331,15 @@ fn a_source_says_how_its_sender_signs() {
         r#"3:12: sources.a.provider: unknown provider "acme-shop"; use the name of a provider (`hookward providers list`), or describe its signature in [sources.a.signature]"#,
     );
     check_source(
+        "provider = 'paypal'\noptions = { webhook_id = 'WH1' }\nsecret = 'env:A'",
+        "4:10: sources.a.secret: this sender signs with keys that it publishes, so that there is no secret; remove it",
+    );
+    check_source("provider = 'paypal'\noptions = { webhook_id = 'WH1' }", "");
+    check_source(
+        "provider = 'livekit'\noptions = { api_key = 'a' }",
+        r#"1:10: sources.a: a source without a secret: anyone could send; add secret = "env:NAME""#,
+    );
+    check_source(
         "provider = 'stripe'\nsecret = 'env:A'\nsignature = { header = 'X-A' }",
         r#"4:13: sources.a.signature: provider = "stripe" says already how it signs; remove one of them"#,
     );

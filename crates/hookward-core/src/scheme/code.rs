@@ -9,12 +9,14 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::{
-    Coverage, SchemeError, SchemeRules,
+    Coverage, KeyRing, SchemeError, SchemeRules, TimeUnit,
     adyen::Adyen,
     braintree::Braintree,
+    jwt::Jwt,
     location::{malformed, missing},
     mandrill::Mandrill,
     microsoft_graph::MicrosoftGraph,
+    paypal, sns,
     twilio::Twilio,
 };
 use crate::{
@@ -37,6 +39,12 @@ pub enum Code {
     MicrosoftGraph,
     /// Twilio: an HMAC over the URL and the sorted fields of a form, or over a URL with the digest of the body.
     Twilio,
+    /// JSON Web Tokens, with a row's settings.
+    Jwt(Box<Jwt>),
+    /// Amazon SNS.
+    Sns,
+    /// PayPal.
+    PayPal,
 }
 
 /// How it signs, in words.
@@ -48,7 +56,12 @@ impl fmt::Display for Code {
             Self::Mandrill => {
                 "header x-mandrill-signature: HMAC-SHA-1 of the URL and the sorted fields of the form"
             }
+            Self::Jwt(row) => return write!(f, "{row}"),
             Self::MicrosoftGraph => "body: the secret itself in each notification (clientState)",
+            Self::PayPal => {
+                "header paypal-transmission-sig: RSA (SHA-256) of id, time, webhook_id and the CRC-32 of the body, by a certificate of PayPal's"
+            }
+            Self::Sns => "body: RSA of its fields, by a certificate of Amazon's",
             Self::Twilio => {
                 "header x-twilio-signature: HMAC-SHA-1 of the URL and the sorted fields of the form, or of a URL with the digest of the body"
             }
@@ -133,6 +146,16 @@ pub(super) trait Verify: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The keys that are fetched for it, where any are.
+    fn key_ring(&self) -> Option<&KeyRing> {
+        None
+    }
+
+    /// Where to go to agree, when a proven request says this URL; `None`: nowhere.
+    fn visit(&self, _url: &str) -> Option<String> {
+        None
+    }
+
     /// Whether [`sign`](Self::sign) can sign with the secrets at hand.
     fn can_sign(&self) -> bool;
 
@@ -156,16 +179,19 @@ pub(super) fn items(body: &[u8], pointer: &str) -> Result<Vec<Value>, Refusal> {
 impl Code {
     /// The scheme of this name in the table of providers, with the settings of its row; `None` when there is none, or not with
     /// such settings.
-    pub fn named(name: &str, settings: &BTreeMap<String, String>) -> Option<Self> {
-        let found = match name {
-            "adyen" => Self::Adyen,
-            "braintree" => Self::Braintree,
-            "mandrill" => Self::Mandrill,
-            "microsoft-graph" => Self::MicrosoftGraph,
-            "twilio" => Self::Twilio,
-            _ => return None,
-        };
-        settings.is_empty().then_some(found)
+    pub fn named(name: &str, settings: BTreeMap<String, String>) -> Option<Self> {
+        match name {
+            "jwt" => Jwt::of(settings).map(|row| Self::Jwt(row.into())),
+            _ if !settings.is_empty() => None,
+            "adyen" => Some(Self::Adyen),
+            "braintree" => Some(Self::Braintree),
+            "mandrill" => Some(Self::Mandrill),
+            "microsoft-graph" => Some(Self::MicrosoftGraph),
+            "paypal" => Some(Self::PayPal),
+            "sns" => Some(Self::Sns),
+            "twilio" => Some(Self::Twilio),
+            _ => None,
+        }
     }
 
     /// The name in the table of providers.
@@ -176,6 +202,9 @@ impl Code {
             Self::Mandrill => "mandrill",
             Self::MicrosoftGraph => "microsoft-graph",
             Self::Twilio => "twilio",
+            Self::Jwt(_) => "jwt",
+            Self::Sns => "sns",
+            Self::PayPal => "paypal",
         }
     }
 
@@ -185,6 +214,23 @@ impl Code {
             Self::Adyen | Self::MicrosoftGraph => Coverage::NONE,
             Self::Braintree => Coverage { body: true, ..Coverage::NONE },
             Self::Mandrill | Self::Twilio => Coverage { body: true, url: true, ..Coverage::NONE },
+            Self::Jwt(row) => row.covers(),
+            Self::Sns => Coverage { body: true, time: true, ..Coverage::NONE },
+            Self::PayPal => Coverage { id: true, time: true, ..Coverage::NONE },
+        }
+    }
+
+    /// Whether it proves who sends and not what: what such a sender says of itself is believed, as with a shared token.
+    pub fn proves_sender_only(&self) -> bool {
+        match self {
+            Self::Jwt(row) => row.proves_sender_only(),
+            Self::MicrosoftGraph => true,
+            Self::Adyen
+            | Self::Braintree
+            | Self::Mandrill
+            | Self::PayPal
+            | Self::Sns
+            | Self::Twilio => false,
         }
     }
 
@@ -193,32 +239,83 @@ impl Code {
         match self {
             Self::Braintree => Braintree::WANTS,
             Self::Adyen | Self::Mandrill | Self::MicrosoftGraph | Self::Twilio => &[],
+            Self::Jwt(row) => row.wants(),
+            Self::Sns => sns::WANTS,
+            Self::PayPal => paypal::WANTS,
         }
     }
 
     /// Whether it needs to know the URL that the sender calls.
     pub fn wants_url(&self) -> bool {
         match self {
-            Self::Adyen | Self::Braintree | Self::MicrosoftGraph => false,
+            Self::Jwt(row) => row.wants_url(),
+            Self::Adyen | Self::Braintree | Self::MicrosoftGraph | Self::PayPal | Self::Sns => {
+                false
+            }
             Self::Mandrill | Self::Twilio => true,
         }
     }
 
-    /// Makes what verifies. `tolerance` is what [`SchemeRules::time`](super::SchemeRules::time) says.
+    /// Whether it verifies with a secret, and not only with what the sender publishes.
+    pub fn wants_secret(&self, settings: &Settings) -> bool {
+        match self {
+            Self::Jwt(row) => row.wants_secret(settings),
+            Self::PayPal | Self::Sns => false,
+            Self::Adyen
+            | Self::Braintree
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::Twilio => true,
+        }
+    }
+
+    /// The header that holds the signed id, where one is signed.
+    pub(super) fn id_header(&self) -> Option<HeaderName> {
+        match self {
+            Self::PayPal => Some(HeaderName::from_static(paypal::ID)),
+            Self::Adyen
+            | Self::Braintree
+            | Self::Jwt(_)
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::Sns
+            | Self::Twilio => None,
+        }
+    }
+
+    /// Makes what verifies. The tolerance is what [`SchemeRules::time`](super::SchemeRules::time) says.
     pub(super) fn verifier(
         &self,
         rules: &SchemeRules,
         secrets: &[(Secret, Validity)],
     ) -> Result<Box<dyn Verify>, SchemeError> {
-        if secrets.is_empty() {
-            return Err(SchemeError::NoSecret);
+        match (secrets.is_empty(), self.wants_secret(&rules.settings)) {
+            (true, true) => return Err(SchemeError::NoSecret),
+            (false, false) => return Err(SchemeError::NeedlessSecret),
+            (true, false) | (false, true) => {}
         }
         Ok(match self {
             Self::Adyen => Box::new(Adyen::new(secrets)?),
             Self::Braintree => Box::new(Braintree::new(rules, secrets)?),
+            Self::Jwt(row) => row.verifier(rules, secrets)?,
             Self::Mandrill => Box::new(Mandrill::new(rules, secrets)?),
             Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(secrets)?),
+            Self::PayPal => paypal::verifier(rules)?,
+            Self::Sns => sns::verifier(rules)?,
             Self::Twilio => Box::new(Twilio::new(rules, secrets)?),
         })
+    }
+
+    /// How the time that it finds is written.
+    pub fn time_unit(&self) -> TimeUnit {
+        match self {
+            Self::PayPal | Self::Sns => TimeUnit::Rfc3339,
+            Self::Adyen
+            | Self::Braintree
+            | Self::Jwt(_)
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::Twilio => TimeUnit::Seconds,
+        }
     }
 }

@@ -276,7 +276,10 @@ fn keys_of_the_wrong_kind_are_refused_with_what_they_should_be() {
         let secrets = vec![(Secret::new(secret.to_owned()), Validity::default())];
         match Scheme::new(rules, secrets).unwrap_err() {
             SchemeError::WeakSecret { reason, .. } => reason,
-            other @ (SchemeError::Rules(_) | SchemeError::NoSecret | SchemeError::CannotSign) => {
+            other @ (SchemeError::Rules(_)
+            | SchemeError::NoSecret
+            | SchemeError::NeedlessSecret
+            | SchemeError::CannotSign) => {
                 panic!("{other:?}")
             }
         }

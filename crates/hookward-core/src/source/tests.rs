@@ -392,17 +392,26 @@ proptest! {
     ) {
         let names = [
             "x-signature", "webhook-id", "webhook-timestamp", "webhook-signature", "stripe-signature",
-            "x-hub-signature-256", "content-type", "content-length",
+            "x-hub-signature-256", "authorization", "paypal-cert-url",
         ];
         let mut rules = rules(crate::provider::PROVIDERS[provider].name);
         rules.scheme.settings.url = Some("https://hooks.test/a".into());
-        let source = ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", HEX, P256].into_iter().find_map(|secret| {
-            let secret = Secret::new(secret.to_owned());
-            Source::new(rules.clone(), vec![(secret, Validity::default())]).ok()
+        for wanted in rules.scheme.code.as_ref().map_or(&[][..], |code| code.wants()).iter().filter(|it| it.required) {
+            let value = match wanted.name {
+                "topics" => "arn:aws:sns:eu-central-1:123456789012:orders",
+                "domain" => "sample.kinde.com",
+                _ => "a",
+            };
+            rules.scheme.settings.options.insert(wanted.name.into(), vec![value.into()]);
+        }
+        let secrets = ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", HEX, P256].map(|secret| {
+            vec![(Secret::new(secret.to_owned()), Validity::default())]
         });
+        let source = secrets.into_iter().chain([Vec::new()]).find_map(|secrets| Source::new(rules.clone(), secrets).ok());
         prop_assume!(source.is_some());
         let source = source.unwrap();
         let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
         for (name, value) in lines {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 headers.append(names[name], value);

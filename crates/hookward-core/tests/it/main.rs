@@ -11,6 +11,8 @@ mod octokit;
 #[cfg(test)]
 mod oracles;
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod support;

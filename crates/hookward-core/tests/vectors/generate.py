@@ -562,6 +562,7 @@ def standard_vectors(provider, prefix):
 def main() -> int:
     # They need what is defined above.
     import coded
+    import published
     from questions import ask
     from standardset import standard_vectors as of_others
 
@@ -576,6 +577,7 @@ def main() -> int:
         standard_vectors("svix", "svix"),
         *of_others(),
         *coded.all_vectors(),
+        *published.all_vectors(),
     ]
     ask({vectors.provider: vectors for vectors in all_vectors})
     outdated = []

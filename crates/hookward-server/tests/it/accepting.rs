@@ -1,6 +1,6 @@
 //! What is admitted: acknowledged once durable, stored once, delivered byte for byte.
 
-use hookward_core::{Intake, provider::PROVIDERS};
+use hookward_core::{Intake, provider::Provider};
 use hookward_store::{DeadReason, State};
 
 use crate::{
@@ -67,8 +67,9 @@ async fn a_body_in_chunks_arrives_whole() {
 #[tokio::test]
 async fn each_known_provider_is_taken_as_it_signs() {
     let mut setup = Setup::default();
-    // Schemes that are code sign bodies of their own shape: the core tests these with samples.
-    let described: Vec<_> = PROVIDERS.iter().filter(|it| it.scheme.code.is_none()).collect();
+    // One of each kind of answer and identity; the core tests each row with its own sample.
+    let names = ["hmac", "standard-webhooks", "svix", "stripe", "github", "shopify", "slack"];
+    let described = names.map(|name| Provider::named(name).unwrap());
     for (number, provider) in described.iter().enumerate() {
         let name = provider.name;
         let secret = match name {

@@ -126,7 +126,25 @@ impl Sources<'_, '_> {
         written: file::Source,
         path: &str,
     ) -> Option<SourceConfig> {
-        let secrets = self.secrets(name, written.secret, written.secrets);
+        let settings = settings(written.url, written.options);
+        let signs_with_published_keys = written.provider.get().is_some_and(|provider| {
+            let code = provider.value.scheme.code.as_ref();
+            code.is_some_and(|code| !code.wants_secret(&settings))
+        });
+        let secrets = match (&written.secret, &written.secrets) {
+            (Slot::Absent, Slot::Absent) if signs_with_published_keys => Some(Vec::new()),
+            (Slot::Is(At { spot, .. }), _) | (_, Slot::Is(At { spot, .. }))
+                if signs_with_published_keys =>
+            {
+                self.context.error_with_help(
+                    spot,
+                    "this sender signs with keys that it publishes, so that there is no secret",
+                    "remove it",
+                );
+                None
+            }
+            _ => self.secrets(name, written.secret, written.secrets),
+        };
         let destination = self.destination(name, written.destination);
         let schemas = self.schemas(written.schema, written.schemas, written.additional.value);
 
@@ -134,7 +152,6 @@ impl Sources<'_, '_> {
         let known = written.provider.get().map(|provider| provider.value);
         let provider = known.map(|provider| provider.name);
         let handshakes = written.handshakes.ok();
-        let settings = settings(written.url, written.options);
         let base = base(name, path, written.provider, written.signature, context);
         let budget = budget(written.budget, written.burst, context);
         let write_budget = written.write_budget.ok().map(|rate| {
