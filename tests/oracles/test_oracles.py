@@ -50,7 +50,7 @@ DIFFERENCES = {
         "the challenge is answered, not kept": "its signature is right, which is all that the package says",
     },
     "standard-webhooks": STANDARD,
-    "svix": STANDARD | {"the other header names": "svix takes the names of Standard Webhooks, too"},
+    "svix": STANDARD | {"both header names": "the package prefers its own names and does not look at the others"},
 }
 
 
