@@ -5,6 +5,8 @@
 #![expect(clippy::string_slice, reason = "these tests cut ASCII that they made themselves")]
 
 #[cfg(test)]
+mod algorithms;
+#[cfg(test)]
 mod coded;
 #[cfg(test)]
 mod octokit;

@@ -2,9 +2,8 @@
 //! schemas that the same people publish (`@octokit/webhooks-schemas`).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fs,
-    process::Command,
     sync::Arc,
 };
 
@@ -12,10 +11,12 @@ use hookward_core::{
     Event, EventKey, Intake, Quarantine, Source,
     schema::{Additional, Schema},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::support::{self, NOW, admit, ask, installed, root, rules, source_of};
+use crate::{
+    oracles::library::{self, Library, Question},
+    support::{self, NOW, Recorded, admit, installed, rules, source_of},
+};
 
 const SECRET: &str = "c21acdf7adbdf2b9d9f1e2a66bd5a3c8";
 
@@ -187,43 +188,38 @@ fn no_recorded_payload_survives_a_changed_byte() {
 
 #[test]
 fn octokit_signs_as_we_do_and_agrees_on_every_verdict() {
-    #[derive(Serialize)]
-    struct Question {
-        secret: &'static str,
-        signatures: BTreeMap<String, String>,
-    }
-
-    #[derive(Debug, Deserialize, PartialEq, Eq)]
-    #[serde(deny_unknown_fields)]
-    struct Verdict {
-        signature: String,
-        accepts: bool,
-        accepts_changed: bool,
-        accepts_other_secret: bool,
-    }
-
+    let name = "npm:@octokit/webhooks-methods";
+    let library = Library::all().into_iter().find(|it| it.name() == name).unwrap();
     let source = github();
-    let ours = |payload: Payload| {
-        let mut headers = headers(&source, &payload).into_iter();
-        let (_, signature) = headers.find(|(name, _)| name == "x-hub-signature-256").unwrap();
-        (payload.file, signature)
-    };
-    let signatures: BTreeMap<_, _> = payloads().into_iter().map(ours).collect();
-    let mut node = Command::new("node");
-    node.arg(root().join("tests/oracles/octokit.mjs"));
-    node.arg(installed("node/node_modules")).arg(installed("node/payloads"));
-    let question = Question { secret: SECRET, signatures: signatures.clone() };
-    let verdicts: BTreeMap<String, Verdict> = ask(&mut node, &question);
-    let expected = signatures.into_iter().map(|(file, signature)| {
-        let verdict = Verdict {
-            signature,
-            accepts: true,
-            accepts_changed: false,
-            accepts_other_secret: false,
-        };
-        (file, verdict)
+    let ours = payloads().into_iter().map(|payload| {
+        library.asked(Recorded {
+            provider: "github".to_owned(),
+            secrets: vec![SECRET.to_owned()],
+            headers: headers(&source, &payload),
+            case: payload.file,
+            body: payload.body,
+            now: NOW,
+        })
     });
-    assert_eq!(verdicts, expected.collect());
+    let ours: Vec<Question> = ours.collect();
+    for (it, theirs) in ours.iter().zip(library::sign(&ours)) {
+        assert_eq!(it.request.headers[0], theirs[0], "{}", it.request.case);
+    }
+    let with = |change: &dyn Fn(&mut Recorded)| {
+        let mut questions = ours.clone();
+        for question in &mut questions {
+            change(&mut question.request);
+        }
+        library::verdicts(&questions)
+    };
+    assert!(with(&|_| ()).iter().all(Option::is_none));
+    let changed = with(&|it| {
+        let middle = it.body.len() / 2;
+        it.body[middle] ^= 1;
+    });
+    assert!(changed.iter().all(Option::is_some));
+    let other_secret = with(&|it| it.secrets[0].push('0'));
+    assert!(other_secret.iter().all(Option::is_some));
 }
 
 /// The schema of one event: its definition and those that it refers to.

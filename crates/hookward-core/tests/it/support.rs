@@ -30,7 +30,15 @@ pub(crate) fn rules(provider: &str) -> SourceRules {
     let name = SourceName::parse(provider).unwrap();
     let mut rules = SourceRules::of_provider(name, &format!("/hooks/{provider}"), row);
     rules.destination = Some(DestinationName::parse("app").unwrap());
+    if rules.scheme.wants_url() {
+        rules.scheme.settings.url = Some(url(provider).into());
+    }
     rules
+}
+
+/// The URL that a provider calls.
+pub(crate) fn url(provider: &str) -> String {
+    format!("https://hooks.example.com/hooks/{provider}")
 }
 
 pub(crate) fn source_of(rules: SourceRules, secrets: &[String]) -> Source {
