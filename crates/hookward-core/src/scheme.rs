@@ -25,11 +25,14 @@ use crate::{
 mod adyen;
 mod braintree;
 pub mod code;
+mod contentful;
+mod http_message;
 mod key;
 mod keys;
 mod location;
 mod mandrill;
 mod microsoft_graph;
+mod paddle_classic;
 mod sample;
 mod template;
 mod time;

@@ -9,12 +9,15 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::{
-    Coverage, SchemeError, SchemeRules,
+    Coverage, SchemeError, SchemeRules, SignedTime, TimePlace, TimeUnit,
     adyen::Adyen,
     braintree::Braintree,
+    contentful::Contentful,
+    http_message::HttpMessage,
     location::{malformed, missing},
     mandrill::Mandrill,
     microsoft_graph::MicrosoftGraph,
+    paddle_classic::PaddleClassic,
     twilio::Twilio,
 };
 use crate::{
@@ -31,10 +34,16 @@ pub enum Code {
     Adyen,
     /// Braintree: an HMAC over a field of a form.
     Braintree,
+    /// Contentful: an HMAC over a canonical request, with the headers that a header lists.
+    Contentful,
+    /// HTTP Message Signatures (RFC 9421).
+    HttpMessage,
     /// Mandrill: an HMAC over the URL and the sorted fields of a form.
     Mandrill,
     /// Microsoft Graph: a shared token in each notification.
     MicrosoftGraph,
+    /// Paddle Classic: an RSA signature over the sorted fields of a form.
+    PaddleClassic,
     /// Twilio: an HMAC over the URL and the sorted fields of a form, or over a URL with the digest of the body.
     Twilio,
 }
@@ -136,6 +145,16 @@ pub(super) fn items(body: &[u8], pointer: &str) -> Result<Vec<Value>, Refusal> {
     }
 }
 
+/// The window of a scheme whose code finds the signed time.
+pub(super) fn window(rules: &SchemeRules) -> SignedTime {
+    rules.time.clone().unwrap_or(SignedTime {
+        place: TimePlace::Code,
+        unit: TimeUnit::Seconds,
+        past: limits::TOLERANCE_DEFAULT,
+        future: limits::TOLERANCE_DEFAULT,
+    })
+}
+
 impl Code {
     /// The scheme of this name in the table of providers, with the settings of its row; `None` when there is none, or not with
     /// such settings.
@@ -143,8 +162,11 @@ impl Code {
         let found = match name {
             "adyen" => Self::Adyen,
             "braintree" => Self::Braintree,
+            "contentful" => Self::Contentful,
+            "http-message-signatures" => Self::HttpMessage,
             "mandrill" => Self::Mandrill,
             "microsoft-graph" => Self::MicrosoftGraph,
+            "paddle-classic" => Self::PaddleClassic,
             "twilio" => Self::Twilio,
             _ => return None,
         };
@@ -156,8 +178,11 @@ impl Code {
         match self {
             Self::Adyen => "adyen",
             Self::Braintree => "braintree",
+            Self::Contentful => "contentful",
+            Self::HttpMessage => "http-message-signatures",
             Self::Mandrill => "mandrill",
             Self::MicrosoftGraph => "microsoft-graph",
+            Self::PaddleClassic => "paddle-classic",
             Self::Twilio => "twilio",
         }
     }
@@ -166,7 +191,12 @@ impl Code {
     pub fn covers(&self) -> Coverage {
         match self {
             Self::Adyen | Self::MicrosoftGraph => Coverage::NONE,
-            Self::Braintree => Coverage { body: true, ..Coverage::NONE },
+            Self::Braintree | Self::PaddleClassic => Coverage { body: true, ..Coverage::NONE },
+            Self::Contentful => {
+                Coverage { body: true, time: true, url: true, method: true, ..Coverage::NONE }
+            }
+            // What else a signature covers is up to the sender, and to `components`.
+            Self::HttpMessage => Coverage { body: true, time: true, ..Coverage::NONE },
             Self::Mandrill | Self::Twilio => Coverage { body: true, url: true, ..Coverage::NONE },
         }
     }
@@ -175,15 +205,21 @@ impl Code {
     pub fn wants(&self) -> &'static [Wanted] {
         match self {
             Self::Braintree => Braintree::WANTS,
-            Self::Adyen | Self::Mandrill | Self::MicrosoftGraph | Self::Twilio => &[],
+            Self::HttpMessage => HttpMessage::WANTS,
+            Self::Adyen
+            | Self::Contentful
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::PaddleClassic
+            | Self::Twilio => &[],
         }
     }
 
     /// Whether it needs to know the URL that the sender calls.
     pub fn wants_url(&self) -> bool {
         match self {
-            Self::Adyen | Self::Braintree | Self::MicrosoftGraph => false,
-            Self::Mandrill | Self::Twilio => true,
+            Self::Adyen | Self::Braintree | Self::MicrosoftGraph | Self::PaddleClassic => false,
+            Self::Contentful | Self::HttpMessage | Self::Mandrill | Self::Twilio => true,
         }
     }
 
@@ -199,8 +235,11 @@ impl Code {
         Ok(match self {
             Self::Adyen => Box::new(Adyen::new(secrets)?),
             Self::Braintree => Box::new(Braintree::new(rules, secrets)?),
+            Self::Contentful => Box::new(Contentful::new(rules, secrets)?),
+            Self::HttpMessage => Box::new(HttpMessage::new(rules, secrets)?),
             Self::Mandrill => Box::new(Mandrill::new(rules, secrets)?),
             Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(secrets)?),
+            Self::PaddleClassic => Box::new(PaddleClassic::new(secrets)?),
             Self::Twilio => Box::new(Twilio::new(rules, secrets)?),
         })
     }
