@@ -25,6 +25,8 @@ use crate::{
 mod adyen;
 mod braintree;
 pub mod code;
+mod contentful;
+mod http_message;
 mod jwks;
 mod jwt;
 mod key;
@@ -33,6 +35,7 @@ mod keys;
 mod location;
 mod mandrill;
 mod microsoft_graph;
+mod paddle_classic;
 mod paypal;
 mod sample;
 mod sns;

@@ -9,13 +9,16 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::{
-    Coverage, KeyRing, SchemeError, SchemeRules, TimeUnit,
+    Coverage, KeyRing, SchemeError, SchemeRules, SignedTime, TimePlace, TimeUnit,
     adyen::Adyen,
     braintree::Braintree,
+    contentful::Contentful,
+    http_message::HttpMessage,
     jwt::Jwt,
     location::{malformed, missing},
     mandrill::Mandrill,
     microsoft_graph::MicrosoftGraph,
+    paddle_classic::PaddleClassic,
     paypal, sns,
     twilio::Twilio,
 };
@@ -33,10 +36,16 @@ pub enum Code {
     Adyen,
     /// Braintree: an HMAC over a field of a form.
     Braintree,
+    /// Contentful: an HMAC over a canonical request, with the headers that a header lists.
+    Contentful,
+    /// HTTP Message Signatures (RFC 9421).
+    HttpMessage,
     /// Mandrill: an HMAC over the URL and the sorted fields of a form.
     Mandrill,
     /// Microsoft Graph: a shared token in each notification.
     MicrosoftGraph,
+    /// Paddle Classic: an RSA signature over the sorted fields of a form.
+    PaddleClassic,
     /// Twilio: an HMAC over the URL and the sorted fields of a form, or over a URL with the digest of the body.
     Twilio,
     /// JSON Web Tokens, with a row's settings.
@@ -56,8 +65,15 @@ impl fmt::Display for Code {
             Self::Mandrill => {
                 "header x-mandrill-signature: HMAC-SHA-1 of the URL and the sorted fields of the form"
             }
+            Self::Contentful => {
+                "header x-contentful-signature: HMAC-SHA-256 of the method, the URL, the listed headers and the body"
+            }
+            Self::HttpMessage => {
+                "headers signature and signature-input: RFC 9421, over content-digest and what else is configured"
+            }
             Self::Jwt(row) => return write!(f, "{row}"),
             Self::MicrosoftGraph => "body: the secret itself in each notification (clientState)",
+            Self::PaddleClassic => "form field p_signature: RSA (SHA-1) of the sorted fields of the form",
             Self::PayPal => {
                 "header paypal-transmission-sig: RSA (SHA-256) of id, time, webhook_id and the CRC-32 of the body, by a certificate of PayPal's"
             }
@@ -176,6 +192,16 @@ pub(super) fn items(body: &[u8], pointer: &str) -> Result<Vec<Value>, Refusal> {
     }
 }
 
+/// The window of a scheme whose code finds the signed time.
+pub(super) fn window(rules: &SchemeRules) -> SignedTime {
+    rules.time.clone().unwrap_or(SignedTime {
+        place: TimePlace::Code,
+        unit: TimeUnit::Seconds,
+        past: limits::TOLERANCE_DEFAULT,
+        future: limits::TOLERANCE_DEFAULT,
+    })
+}
+
 impl Code {
     /// The scheme of this name in the table of providers, with the settings of its row; `None` when there is none, or not with
     /// such settings.
@@ -185,8 +211,11 @@ impl Code {
             _ if !settings.is_empty() => None,
             "adyen" => Some(Self::Adyen),
             "braintree" => Some(Self::Braintree),
+            "contentful" => Some(Self::Contentful),
+            "http-message-signatures" => Some(Self::HttpMessage),
             "mandrill" => Some(Self::Mandrill),
             "microsoft-graph" => Some(Self::MicrosoftGraph),
+            "paddle-classic" => Some(Self::PaddleClassic),
             "paypal" => Some(Self::PayPal),
             "sns" => Some(Self::Sns),
             "twilio" => Some(Self::Twilio),
@@ -199,8 +228,11 @@ impl Code {
         match self {
             Self::Adyen => "adyen",
             Self::Braintree => "braintree",
+            Self::Contentful => "contentful",
+            Self::HttpMessage => "http-message-signatures",
             Self::Mandrill => "mandrill",
             Self::MicrosoftGraph => "microsoft-graph",
+            Self::PaddleClassic => "paddle-classic",
             Self::Twilio => "twilio",
             Self::Jwt(_) => "jwt",
             Self::Sns => "sns",
@@ -212,7 +244,12 @@ impl Code {
     pub fn covers(&self) -> Coverage {
         match self {
             Self::Adyen | Self::MicrosoftGraph => Coverage::NONE,
-            Self::Braintree => Coverage { body: true, ..Coverage::NONE },
+            Self::Braintree | Self::PaddleClassic => Coverage { body: true, ..Coverage::NONE },
+            Self::Contentful => {
+                Coverage { body: true, time: true, url: true, method: true, ..Coverage::NONE }
+            }
+            // What else a signature covers is up to the sender, and to `components`.
+            Self::HttpMessage => Coverage { body: true, time: true, ..Coverage::NONE },
             Self::Mandrill | Self::Twilio => Coverage { body: true, url: true, ..Coverage::NONE },
             Self::Jwt(row) => row.covers(),
             Self::Sns => Coverage { body: true, time: true, ..Coverage::NONE },
@@ -227,7 +264,10 @@ impl Code {
             Self::MicrosoftGraph => true,
             Self::Adyen
             | Self::Braintree
+            | Self::Contentful
+            | Self::HttpMessage
             | Self::Mandrill
+            | Self::PaddleClassic
             | Self::PayPal
             | Self::Sns
             | Self::Twilio => false,
@@ -238,10 +278,16 @@ impl Code {
     pub fn wants(&self) -> &'static [Wanted] {
         match self {
             Self::Braintree => Braintree::WANTS,
-            Self::Adyen | Self::Mandrill | Self::MicrosoftGraph | Self::Twilio => &[],
+            Self::HttpMessage => HttpMessage::WANTS,
+            Self::Adyen
+            | Self::Contentful
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::PaddleClassic
+            | Self::Twilio => &[],
             Self::Jwt(row) => row.wants(),
-            Self::Sns => sns::WANTS,
             Self::PayPal => paypal::WANTS,
+            Self::Sns => sns::WANTS,
         }
     }
 
@@ -249,10 +295,13 @@ impl Code {
     pub fn wants_url(&self) -> bool {
         match self {
             Self::Jwt(row) => row.wants_url(),
-            Self::Adyen | Self::Braintree | Self::MicrosoftGraph | Self::PayPal | Self::Sns => {
-                false
-            }
-            Self::Mandrill | Self::Twilio => true,
+            Self::Adyen
+            | Self::Braintree
+            | Self::MicrosoftGraph
+            | Self::PaddleClassic
+            | Self::PayPal
+            | Self::Sns => false,
+            Self::Contentful | Self::HttpMessage | Self::Mandrill | Self::Twilio => true,
         }
     }
 
@@ -263,8 +312,11 @@ impl Code {
             Self::PayPal | Self::Sns => false,
             Self::Adyen
             | Self::Braintree
+            | Self::Contentful
+            | Self::HttpMessage
             | Self::Mandrill
             | Self::MicrosoftGraph
+            | Self::PaddleClassic
             | Self::Twilio => true,
         }
     }
@@ -275,9 +327,12 @@ impl Code {
             Self::PayPal => Some(HeaderName::from_static(paypal::ID)),
             Self::Adyen
             | Self::Braintree
+            | Self::Contentful
+            | Self::HttpMessage
             | Self::Jwt(_)
             | Self::Mandrill
             | Self::MicrosoftGraph
+            | Self::PaddleClassic
             | Self::Sns
             | Self::Twilio => None,
         }
@@ -297,9 +352,12 @@ impl Code {
         Ok(match self {
             Self::Adyen => Box::new(Adyen::new(secrets)?),
             Self::Braintree => Box::new(Braintree::new(rules, secrets)?),
+            Self::Contentful => Box::new(Contentful::new(rules, secrets)?),
+            Self::HttpMessage => Box::new(HttpMessage::new(rules, secrets)?),
             Self::Jwt(row) => row.verifier(rules, secrets)?,
             Self::Mandrill => Box::new(Mandrill::new(rules, secrets)?),
             Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(secrets)?),
+            Self::PaddleClassic => Box::new(PaddleClassic::new(secrets)?),
             Self::PayPal => paypal::verifier(rules)?,
             Self::Sns => sns::verifier(rules)?,
             Self::Twilio => Box::new(Twilio::new(rules, secrets)?),
@@ -310,11 +368,14 @@ impl Code {
     pub fn time_unit(&self) -> TimeUnit {
         match self {
             Self::PayPal | Self::Sns => TimeUnit::Rfc3339,
+            Self::Contentful => TimeUnit::Milliseconds,
             Self::Adyen
             | Self::Braintree
+            | Self::HttpMessage
             | Self::Jwt(_)
             | Self::Mandrill
             | Self::MicrosoftGraph
+            | Self::PaddleClassic
             | Self::Twilio => TimeUnit::Seconds,
         }
     }

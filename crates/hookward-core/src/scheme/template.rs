@@ -113,6 +113,12 @@ pub(crate) fn external_url<'a>(configured: &'a str, target: &'a str) -> Cow<'a, 
     }
 }
 
+/// What follows the authority of a URL.
+pub(super) fn path_and_query(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or_default()
+}
+
 impl FromStr for Template {
     type Err = BadTemplate;
 

@@ -10,9 +10,10 @@ import hashlib
 import json
 from urllib.parse import parse_qsl, quote, urlencode
 
-from generate import FORM, JSON, NOW, OTHER_TEXT_SECRET, TEXT_SECRET, Vectors, b64, hmac_of
+from generate import ed25519_sign, FORM, JSON, NOW, OTHER_TEXT_SECRET, TEXT_SECRET, Vectors, b64, hmac_of
 
 HOST = "https://hooks.test"
+ED25519_PUBLIC = b64(ed25519_sign(hashlib.sha256(b"hookward vectors").digest(), b"")[0])
 
 
 def identity_of(*parts: bytes) -> bytes:
@@ -413,5 +414,337 @@ def graph_vectors():
     return vectors
 
 
+# A key pair for these vectors and nothing else.
+RSA_N_HEX = (
+    "c75508f80bcf9a94ebfa876f52b0972143883e0d08bf4cfa6fe748dec9f2eb01b44c95e3baca44566deaedcd403f63ec8440df4476cb57"
+    "7ff361c7c6c280688dd4c6ef84052b98a8211410a31d9de4d3beca48f3c3099d3587a77a5f50580c85d60ef551080c6c6fd6b6ac19b917"
+    "4ecf7202967f5f09921cb77a71c2361426e21c201fd7084814b6f6e0064ebed193dde59efa28a4c14959aeebbdedaf0ab3e527bb8cf0a6"
+    "402e0a0b2b6e874b2fe9a257936f8d736259c373d888a7dc07a84b1bfb2a64b8175170ebd8a8fd6d392b2faf6b45c441aee8d740194d9d"
+    "11be9d63fbccfa64c7815c7d804cc41bf842df762bc06a7737595b89a1b3fa6cf999037f"
+)
+RSA_D_HEX = (
+    "8e5c02367a38f5586685b134505a2395737b04d5f4e955e631057d859fb55dcc59cdade9cbfda926110537d0dee711a10428a5f6bf8b7a"
+    "1d1235434ddb462f65c6bba2a92708267e97cbe76b423bacb18d6695b38217dbaf34b2e7dd80040ced88c8d0c08e7efb9d8ee5e7ae7757"
+    "ae1c247b5f55edb4bd7ac4e4835a5b9a5e2984d4d7a1f714ff568477bc7f07872fdd698231be9912e5bd78afe23485d000e7e3d21b7078"
+    "2f50a19795ee019815ad0fb328be8fb23342e79f2cf723f9e1b08318f4deec1f13877d9cd9822e0c66fdd01e6b2a1c9d01bc08fbe8a3f0"
+    "30f3c2fef79982d8fc6cff13ee9b69dfd112eb7dc6330d90876b581b3d6e6b25df7935"
+)
+RSA_N, RSA_D = int(RSA_N_HEX, 16), int(RSA_D_HEX, 16)
+RSA_PUBLIC = """-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAx1UI+AvPmpTr+odvUrCX
+IUOIPg0Iv0z6b+dI3sny6wG0TJXjuspEVm3q7c1AP2PshEDfRHbLV3/zYcfGwoBo
+jdTG74QFK5ioIRQQox2d5NO+ykjzwwmdNYenel9QWAyF1g71UQgMbG/WtqwZuRdO
+z3ICln9fCZIct3pxwjYUJuIcIB/XCEgUtvbgBk6+0ZPd5Z76KKTBSVmu673trwqz
+5Se7jPCmQC4KCytuh0sv6aJXk2+Nc2JZw3PYiKfcB6hLG/sqZLgXUXDr2Kj9bTkr
+L69rRcRBrujXQBlNnRG+nWP7zPpkx4FcfYBMxBv4Qt92K8BqdzdZW4mhs/ps+ZkD
+fwIDAQAB
+-----END PUBLIC KEY-----"""
+OTHER_RSA_PUBLIC = """-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEArltNk/UZAxAIbERMMuxd
+nH+LkgytmDrFr6OH5vYeTSZcQIvJT5NxUYfAzxZwLjvvYmwlZVpcWkf39DjzVQWl
+8267SAv/WhumLHr4xIl6/ssAe1DBfZ51tuHbw3ASmpKgVypbjZAv57iCUDn+B0fh
+MJvQEKRaxRMExjpYl6G4F+yJpIbY7tKdVOO+o+6m51r1ICGysNKW2Bu+cb3VJbdE
+8FEBiS83V833RrEaLdFo15ktuzYyQnGlnWhRBgnFUVRxVUd+Gvi9yzG4zsd/fITi
+ohwutrtfzBoWSluxjDggLczR4EwfADxVV0mZ5uN6p225I+F8c60OUwozb5Gs+JZz
+GQIDAQAB
+-----END PUBLIC KEY-----"""
+P256_PUBLIC = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEBNy56/plQUVbdrcpZxXSSZNOK3UU
+9CAdFwyR2T0LU2EHxGeqcziFisoXyI/T+XcHpyxyk0YihJriKzuHHrB7xQ==
+-----END PUBLIC KEY-----"""
+
+
+def rsa_sign(content: bytes, algorithm: str) -> bytes:
+    """RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2)."""
+    prefix = {"sha1": "3021300906052b0e03021a05000414", "sha256": "3031300d060960864801650304020105000420"}[algorithm]
+    info = bytes.fromhex(prefix) + hashlib.new(algorithm, content).digest()
+    padded = b"\0\1" + b"\xff" * (256 - 3 - len(info)) + b"\0" + info
+    return pow(int.from_bytes(padded, "big"), RSA_D, RSA_N).to_bytes(256, "big")
+
+
+def in_window(vectors, name, lines_at, body, event_type, identity=None, **others):
+    """What becomes of a signed time that is old or ahead. `lines_at(at)` gives header lines signed at that time."""
+    for what, now, at in [("300 s later", NOW + 300, NOW), ("300 s early", NOW - 300, NOW)]:
+        vectors.admitted(f"{name}{what}", lines_at(at), body, identity, event_type, now=now, **others)
+    for what, now, reason in [
+        ("301 s later", NOW + 301, "stale"),
+        ("a year later", NOW + 31_536_000, "stale"),
+        ("301 s early", NOW - 301, "from_the_future"),
+        ("a year early", NOW - 31_536_000, "from_the_future"),
+    ]:
+        vectors.refused(f"{name}{what}", lines_at(NOW), body, reason, now=now, **others)
+
+
+def contentful_vectors():
+    secret = "9f86d081884c7d659a2feaa0c55ad0159f86d081884c7d659a2feaa0c55ad015"
+    other = "5be3b0b8f3b1c7b6e59ba1a1f4a4d0e25be3b0b8f3b1c7b6e59ba1a1f4a4d0e2"
+    path = "/hooks/contentful"
+    vectors = Vectors("contentful", [secret], url=HOST + path)
+    body = '{"sys":{"type":"Entry","id":"evt_1"}}'
+    topic = ("x-contentful-topic", "ContentManagement.Entry.publish")
+    names = ["x-contentful-signature", "x-contentful-signed-headers", "x-contentful-timestamp"]
+    signed_names = "content-type,x-contentful-signed-headers,x-contentful-timestamp,x-contentful-topic"
+
+    def lines(body=body, at=NOW, secret=secret, path=path, method="POST", listed=signed_names, algorithm="sha256"):
+        time = str(at * 1000)
+        headers = dict([JSON, topic, (names[1], listed), (names[2], time)])
+        picked = ";".join(f"{name}:{headers[name]}" for name in sorted(listed.split(",")) if name in headers)
+        content = "\n".join([method, path, picked, body])
+        signature = hmac_of(secret.encode(), content.encode(), algorithm).hex()
+        return [(names[0], signature), (names[1], listed), (names[2], time), JSON, topic]
+
+    good = lines()
+    # Signed by @contentful/node-apps-toolkit, like the one with a query below.
+    assert good[0][1] == "d7d56f0ced25cc3480800ee6d2972fc9b95efca6cd976a71b2eceb262db8b897"
+    in_header(vectors, "", good, body, None, topic[1])
+    in_window(vectors, "", lambda at: lines(at=at), body, topic[1])
+    queried = lines(path="/hooks/contentful?a%253Db%2526c%253Dd%2520e%252520")
+    assert queried[0][1] == "c684445b324ddb44d242add0f00aad34ed4545aeba984da88d35c72c7cb3050d"
+    raw = "/hooks/contentful?a=b&c=d%20e"
+    once_more = lines(path="/hooks/contentful?" + quote(quote("a=b&c=d%20e", safe="-_.!~*'()"), safe=";,/?:@&=+$#-_.!~*'()"))
+    vectors.admitted("with a query", once_more, body, None, topic[1], target=raw)
+    vectors.admitted("only what must be signed", lines(listed=",".join(names[1:])), body, None, topic[1])
+    vectors.admitted("under the second secret", lines(secret=other), body, None, topic[1], secrets=[secret, other])
+    for name, headers, text in [
+        ("another body", good, body + " "),
+        ("no body", good, ""),
+        ("under another secret", lines(secret=other), body),
+        ("for another path", lines(path="/hooks/other"), body),
+        ("for another method", lines(method="PUT"), body),
+        ("another topic", [*good[:4], (topic[0], "x")], body),
+        ("an old signature with a fresh time", [*lines(at=NOW - 60)[:2], *good[2:]], body),
+        ("another list", [good[0], (names[1], ",".join(names[1:])), *good[2:]], body),
+    ]:
+        vectors.refused(name, headers, text, "wrong_signature")
+    vectors.refused("SHA-1", lines(algorithm="sha1"), body, "malformed_signature")
+    vectors.refused("the time is not listed", lines(listed="content-type,x-contentful-signed-headers"), body, "malformed_signature")
+    vectors.refused("a name listed twice", lines(listed=signed_names + ",content-type"), body, "malformed_signature")
+    vectors.refused("a time in seconds", [*good[:2], (names[2], str(NOW)), *good[3:]], body, "stale")
+    vectors.refused("a listed header is missing", good[:4], body, "missing_signature")
+    for index in (1, 2):
+        vectors.refused(f"no {names[index]}", good[:index] + good[index + 1 :], body, "missing_signature")
+        vectors.refused(f"{names[index]} twice", [good[index], *good], body, "ambiguous_signature")
+    return vectors
+
+
+def http_message_vectors():
+    path = "/hooks/http-message-signatures"
+    algorithms = {
+        "hmac-sha256": TEXT_SECRET,
+        "ed25519": ED25519_PUBLIC,
+        "ecdsa-p256-sha256": P256_PUBLIC,
+        "rsa-v1_5-sha256": RSA_PUBLIC,
+    }
+    vectors = Vectors(
+        "http-message-signatures", [TEXT_SECRET], url=HOST + path, options={"algorithm": ["hmac-sha256"]}
+    )
+    body = '{"id":"evt_1","type":"invoice.paid"}'
+    everything = ["@method", "@target-uri", "@authority", "@path", "@query", "content-type", "content-digest"]
+
+    def digest(body, algorithm="sha256", name="sha-256"):
+        return ("content-digest", f"{name}=:{b64(hashlib.new(algorithm, body.encode()).digest())}:")
+
+    def base(names, params, query, digest):
+        values = {
+            "@method": "POST",
+            "@target-uri": HOST + path + query,
+            "@authority": "hooks.test",
+            "@path": path,
+            "@query": query or "?",
+            "@scheme": "https",
+            "@request-target": path + query,
+            "content-type": JSON[1],
+            "content-digest": digest[1],
+        }
+        lines = [f'"{name}": {values[name]}' for name in names]
+        return "\n".join([*lines, f'"@signature-params": {params}'])
+
+    def params_of(names, at=NOW, more=""):
+        return f"({' '.join(chr(34) + name + chr(34) for name in names)});created={at}{more}"
+
+    def lines(body=body, at=NOW, names=everything, more="", query="", secret=TEXT_SECRET, params=None, digest=digest, label="sig1"):
+        params = params_of(names, at, more) if params is None else params
+        signature = b64(hmac_of(secret.encode(), base(names, params, query, digest(body)).encode()))
+        return [
+            ("signature", f"{label}=:{signature}:"),
+            ("signature-input", f"{label}={params}"),
+            digest(body),
+            JSON,
+        ]
+
+    def admitted(name, lines, **others):
+        vectors.admitted(name, lines, body, None, None, **others)
+
+    good = lines()
+    admitted("as sent", good)
+    # Signed by http-message-signatures, with the seed of generate.py's Ed25519 key and the keys above.
+    target = path + "?a=1"
+    theirs = {
+        "hmac-sha256": ("hmac", ":PG+CwZWAxHgNurTrRnYvch8MhcUJ85wTX86EhcOo0PQ=:"),
+        "ed25519": ("ed", ":cU1xn7UZAJNiuFoxwt+VYBhs2PsA3xC8hYqdtzK7pt4nNUfrYoh1JfwIDHYGJWpQcg8bnsD8a7T4kyWBDQn7Bg==:"),
+        "ecdsa-p256-sha256": ("ec", ":wWRV4rkZoYbkEmbG6Yz407g6fZZ6Ii+QkVWo4QU/jiGmzqPdNgDzkRdT8+b7L5gHbTuEbAZXVB9ob4v3vrx7mg==:"),
+        "rsa-v1_5-sha256": ("rsa", ":tszdz5UHP5nVEbLEAUHwMQ+MCyymbSXatePbfDvxp1+mgYG3uwVvasdWwcLzOUjYvOgWi7SBDUWm02js/AA6//efvR49+NZVuMC5mLoTDUIWJIYujju+mIxvl2s03Vfu990D135BPx5LIxPzTh6H7abUABUtGXRXR86Ug4ObdzASiR+6Km5GP3cyzi0EwMd/PZTaHImbl6tvPmGt4LQkGTQ3J1YHcZVqHtn3V/werrrhYgIeDNXF8ivWOM9AaiAjHFm//+8eM8/VnT+qJrWQnEYcKEEPuXqyMfITrtyePiSToGf9Er5xms4EQ7q7j4oiTgsOMFq/C/NBVHDG4ccMsA==:"),
+    }
+    for algorithm, (key_id, signature) in theirs.items():
+        params = params_of(everything, more=f';keyid="{key_id}"')
+        content = base(everything, params, "?a=1", digest(body)).encode()
+        if algorithm == "hmac-sha256":
+            assert signature == f":{b64(hmac_of(TEXT_SECRET.encode(), content))}:"
+        if algorithm == "rsa-v1_5-sha256":
+            assert signature == f":{b64(rsa_sign(content, 'sha256'))}:"
+        signed = [("signature", f"sig1={signature}"), ("signature-input", f"sig1={params}"), digest(body), JSON]
+        own = {"secrets": [algorithms[algorithm]], "options": {"algorithm": [algorithm], "key_id": [key_id]}}
+        admitted(f"{algorithm}, as http-message-signatures signs", signed, target=target, **own)
+        vectors.refused(f"{algorithm}: another body", signed, body + " ", "wrong_signature", target=target, **own)
+        vectors.refused(f"{algorithm}: another query", signed, body, "wrong_signature", target=path + "?a=2", **own)
+        own = own | {"options": own["options"] | {"key_id": ["other"]}}
+        vectors.refused(f"{algorithm}: another key id", signed, body, "malformed_signature", target=target, **own)
+        if algorithm != "hmac-sha256":
+            keyed = lines(secret=algorithms[algorithm])
+            own = {"secrets": [algorithms[algorithm]], "options": {"algorithm": [algorithm]}}
+            reason = "wrong_signature" if algorithm.startswith("rsa") else "malformed_signature"
+            vectors.refused(f"{algorithm}: an HMAC keyed with the public key", keyed, body, reason, **own)
+    in_window(vectors, "", lambda at: lines(at=at), body, None)
+    expires = lines(more=f";expires={NOW + 60}")
+    admitted("before it expires", expires, now=NOW + 60)
+    vectors.refused("after it expired", expires, body, "stale", now=NOW + 61)
+    admitted("the digest alone", lines(names=["content-digest"]))
+    admitted("SHA-512", lines(digest=lambda body: digest(body, "sha512", "sha-512")))
+    admitted("with its algorithm", lines(more=';alg="hmac-sha256"'))
+    admitted("with nonce and tag", lines(more=';nonce="n";tag="t"'))
+    admitted("other derived components", lines(names=["@scheme", "@request-target", "content-digest"]))
+    other = lines(secret=OTHER_TEXT_SECRET, label="proxy")
+    both = [("signature", f"{other[0][1]}, {good[0][1]}"), ("signature-input", f"{other[1][1]}, {good[1][1]}"), *good[2:]]
+    admitted("beside another's signature", both)
+    admitted("under the second secret", lines(secret=OTHER_TEXT_SECRET), secrets=[TEXT_SECRET, OTHER_TEXT_SECRET])
+    options = {"algorithm": ["hmac-sha256"], "label": ["sig1"], "components": ["@method", "@target-uri"]}
+    admitted("by its label, with the components", both, options=options)
+    wants = {"options": options}
+    vectors.refused("another label", lines(label="sig2"), body, "missing_signature", **wants)
+    vectors.refused("without a component", lines(names=["@method", "content-digest"]), body, "malformed_signature", **wants)
+
+    def refused(name, lines, reason, body=body, **others):
+        vectors.refused(name, lines, body, reason, **others)
+
+    refused("another body", good, "wrong_signature", body + " ")
+    refused("another body and its digest", [*good[:2], digest(body + " "), JSON], "wrong_signature", body + " ")
+    refused("under another secret", other, "wrong_signature")
+    refused("another type", [*good[:3], (JSON[0], JSON[1] + "; charset=utf-8")], "wrong_signature")
+    refused("an older time in its place", [good[0], ("signature-input", good[1][1].replace(str(NOW), str(NOW - 1))), *good[2:]], "wrong_signature")
+    refused("the digest is not covered", lines(names=["@method", "@path"]), "malformed_signature")
+    refused("nothing is covered", lines(names=[]), "malformed_signature")
+    refused("no time", lines(params=params_of(everything).split(";")[0]), "missing_signature")
+    refused("a time that is no integer", lines(params=params_of(everything).replace(str(NOW), f'"{NOW}"')), "malformed_signature")
+    refused("another algorithm", lines(more=';alg="ed25519"'), "malformed_signature")
+    refused("no algorithm", lines(more=';alg="none"'), "malformed_signature")
+    refused("a component twice", lines(names=[*everything, "@method"]), "malformed_signature")
+    refused("a component with parameters", lines(params=params_of(everything).replace('"@method"', '"@method";req')), "malformed_signature")
+    refused("a component that a request has not", [good[0], ("signature-input", good[1][1].replace("@method", "@status")), *good[2:]], "malformed_signature")
+    md5 = lambda body: digest(body, "md5", "md5")
+    refused("a digest that is not known", lines(digest=md5), "malformed_signature")
+    refused("no digest", [*good[:2], JSON], "missing_signature")
+    refused("no structured field", [good[0], ("signature-input", "sig1"), *good[2:]], "malformed_signature")
+    refused("half a signature", [(good[0][0], good[0][1][:20] + ":"), *good[1:]], "malformed_signature")
+    for index, (name, _) in enumerate(good[:3]):
+        refused(f"no {name}", good[:index] + good[index + 1 :], "missing_signature")
+        refused(f"an empty {name}", [*good[:index], (name, ""), *good[index + 1 :]], "missing_signature")
+        refused(f"{name} twice", [good[index], *good], "ambiguous_signature")
+    return vectors
+
+
+def paddle_classic_vectors():
+    vectors = Vectors("paddle-classic", [RSA_PUBLIC])
+    fields = {
+        "alert_id": "1234",
+        "alert_name": "payment_succeeded",
+        "email": "zoë@a.test",
+        "passthrough": '{"a": "b&c"}',
+        "sale_gross": "42.00",
+        "empty": "",
+    }
+
+    def serialised(fields):
+        pairs = "".join(f's:{len(text.encode())}:"{text}";' for pair in sorted(fields.items()) for text in pair)
+        return f"a:{len(fields)}:{{{pairs}}}".encode()
+
+    def form(fields, signature):
+        return urlencode([*fields.items(), ("p_signature", signature)])
+
+    def signature(fields, algorithm="sha1"):
+        return b64(rsa_sign(serialised(fields), algorithm))
+
+    right = signature(fields)
+    good = form(fields, right)
+
+    def admitted(name, body, **others):
+        vectors.admitted(name, [FORM], body, serialised(fields), "payment_succeeded", **others)
+
+    admitted("as sent", good)
+    admitted("in another order", "&".join(reversed(good.split("&"))))
+    admitted("under the second key", good, secrets=[OTHER_RSA_PUBLIC, RSA_PUBLIC])
+    for name, body, reason in [
+        ("another amount", form(fields | {"sale_gross": "4.00"}, right), "wrong_signature"),
+        ("a field more", form(fields | {"x": ""}, right), "wrong_signature"),
+        ("a field less", form({name: value for name, value in fields.items() if name != "empty"}, right), "wrong_signature"),
+        ("SHA-256", form(fields, signature(fields, "sha256")), "wrong_signature"),
+        ("no signature", urlencode(fields), "missing_signature"),
+        ("an empty signature", form(fields, ""), "missing_signature"),
+        ("an empty body", "", "missing_signature"),
+        ("half a signature", form(fields, right[:100]), "malformed_signature"),
+        ("in hex", form(fields, base64.b64decode(right).hex()), "wrong_signature"),
+        ("the signature twice", good + "&" + urlencode([("p_signature", right)]), "ambiguous_signature"),
+        ("a field twice", good + "&alert_id=1234", "ambiguous_signature"),
+    ]:
+        vectors.refused(name, [FORM], body, reason)
+    vectors.refused("under another key", [FORM], good, "wrong_signature", secrets=[OTHER_RSA_PUBLIC])
+    vectors.refused("JSON", [JSON], "{}", "unsupported_type")
+    return vectors
+
+
+def mailgun_forms_vectors():
+    vectors = Vectors("mailgun-forms", [TEXT_SECRET])
+    token = "5be3b0b8f3b1c7b6e59ba1a1f4a4d0e2c21acdf7adbdf2b9d9"
+
+    def form(at=NOW, secret=TEXT_SECRET, algorithm="sha256", **others):
+        signature = hmac_of(secret.encode(), f"{at}{token}".encode(), algorithm).hex()
+        fields = {"event": "delivered", "timestamp": str(at), "token": token, "signature": signature} | others
+        return urlencode([(name, value) for name, value in fields.items() if value is not None])
+
+    good = form()
+
+    def admitted(name, body, **others):
+        vectors.admitted(name, [FORM], body, None, "delivered", **others)
+
+    admitted("as sent", good)
+    admitted("300 s later", good, now=NOW + 300)
+    admitted("what is not signed may be anything", good + "&recipient=a")
+    for name, body, reason in [
+        ("another token", form(token="x" + token), "wrong_signature"),
+        ("another time", form(timestamp=str(NOW + 1)), "wrong_signature"),
+        ("under another secret", form(secret=OTHER_TEXT_SECRET), "wrong_signature"),
+        ("no signature", form(signature=None), "missing_signature"),
+        ("no token", form(token=None), "missing_signature"),
+        ("no time", form(timestamp=None), "missing_signature"),
+        ("an empty signature", form(signature=""), "missing_signature"),
+        ("the signature twice", good + "&signature=" + "ab" * 32, "missing_signature"),
+        ("half a signature", form(signature="ab" * 16), "malformed_signature"),
+        ("SHA-1", form(algorithm="sha1"), "malformed_signature"),
+        ("301 s ago", form(NOW - 301), "stale"),
+        ("301 s ahead", form(NOW + 301), "from_the_future"),
+    ]:
+        vectors.refused(name, [FORM], body, reason)
+    return vectors
+
+
 def all_vectors():
-    return [twilio_vectors(), mandrill_vectors(), adyen_vectors(), braintree_vectors(), graph_vectors()]
+    return [
+        twilio_vectors(),
+        mandrill_vectors(),
+        adyen_vectors(),
+        braintree_vectors(),
+        graph_vectors(),
+        contentful_vectors(),
+        http_message_vectors(),
+        paddle_classic_vectors(),
+        mailgun_forms_vectors(),
+    ]
