@@ -133,7 +133,7 @@ fn github() -> Source {
 
 /// The headers that GitHub sends with a payload.
 fn headers(source: &Source, payload: &Payload) -> Vec<(String, String)> {
-    let signed = support::sign(&source, "", NOW, &payload.body);
+    let signed = support::sign(source, "", NOW, &payload.body);
     let delivery = format!("72d3162e-cc78-11e3-81ab-{}", &payload.file[..3]);
     let own = [
         ("content-type", "application/json"),
