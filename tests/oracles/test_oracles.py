@@ -48,7 +48,7 @@ DIFFERENCES = {
         "the challenge is answered, not kept": "its signature is right, which is all that the package says",
     },
     "standard-webhooks": STANDARD,
-    "svix": STANDARD | {"the other header names": "svix takes the names of Standard Webhooks, too"},
+    "svix": STANDARD | {"both header names": "the package looks at its own names first, and then not at the others"},
 }
 
 
