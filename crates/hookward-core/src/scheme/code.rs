@@ -3,7 +3,7 @@
 //! The rest of the crate knows them by [`Code`], which says what each covers and what it has to be told, and by [`Verify`],
 //! which is all that they do.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use http::HeaderName;
 
@@ -171,6 +171,14 @@ impl Code {
         }
     }
 
+    /// For how long a request may count beyond the tolerance, because it says itself until when.
+    pub(super) fn lifetime(&self) -> Duration {
+        match self {
+            Self::Jwt(row) => row.lifetime(),
+            Self::Sns | Self::PayPal => Duration::ZERO,
+        }
+    }
+
     /// The header that holds the signed id, where one is signed.
     pub(super) fn id_header(&self) -> Option<HeaderName> {
         match self {
@@ -183,13 +191,13 @@ impl Code {
     pub(super) fn verifier(
         &self,
         rules: &super::SchemeRules,
-        secrets: Vec<(Secret, Validity)>,
+        secrets: &[(Secret, Validity)],
     ) -> Result<Box<dyn Verify>, SchemeError> {
         if !secrets.is_empty() && !self.wants_secret(&rules.settings) {
             return Err(SchemeError::NeedlessSecret);
         }
         match self {
-            Self::Jwt(row) => row.verifier(rules, &secrets),
+            Self::Jwt(row) => row.verifier(rules, secrets),
             Self::Sns => sns::verifier(rules),
             Self::PayPal => paypal::verifier(rules),
         }

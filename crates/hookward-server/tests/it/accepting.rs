@@ -67,7 +67,9 @@ async fn a_body_in_chunks_arrives_whole() {
 #[tokio::test]
 async fn each_known_provider_is_taken_as_it_signs() {
     let mut setup = Setup::default();
-    for (number, provider) in PROVIDERS.iter().enumerate() {
+    // Those that are code have to be told something, or sign with keys that are not here.
+    let described = || PROVIDERS.iter().filter(|provider| provider.scheme.code.is_none());
+    for (number, provider) in described().enumerate() {
         let name = provider.name;
         let secret = match name {
             "standard-webhooks" | "svix" => {
@@ -82,7 +84,7 @@ async fn each_known_provider_is_taken_as_it_signs() {
     let world = setup.begins().await;
     let body =
         r#"{"id":"evt_1","type":"invoice.paid","event_id":"Ev1","event":{"type":"message"}}"#;
-    for (before, provider) in PROVIDERS.iter().enumerate() {
+    for (before, provider) in described().enumerate() {
         let letter = world.letter(&format!("from-{}", provider.name), "msg_1", body);
         for _ in 0..2 {
             let answer = world.sends(&letter).await;
@@ -92,7 +94,7 @@ async fn each_known_provider_is_taken_as_it_signs() {
         assert_eq!(forged.status, 403, "{}", provider.name);
         assert_eq!(world.delivers(before + 1).await[before].verified, Ok(()));
     }
-    assert_eq!(world.stored().await.len(), PROVIDERS.len());
+    assert_eq!(world.stored().await.len(), described().count());
 }
 
 #[tokio::test]
