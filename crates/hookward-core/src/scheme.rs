@@ -238,6 +238,13 @@ impl SchemeRules {
         self.is_token() || self.code.as_ref().is_some_and(Code::proves_sender_only)
     }
 
+    /// For how long a captured request counts at most; `None`: for ever, since no time is signed.
+    pub fn fresh_for(&self) -> Option<Duration> {
+        let time = self.time.as_ref()?;
+        let lifetime = self.code.as_ref().map_or(Duration::ZERO, Code::lifetime);
+        Some(time.past.saturating_add(time.future).saturating_add(lifetime))
+    }
+
     /// Whether it verifies with a secret, and not only with what the sender publishes.
     pub fn wants_secret(&self) -> bool {
         self.code.as_ref().is_none_or(|code| code.wants_secret(&self.settings))

@@ -670,7 +670,7 @@ impl SourceRules {
     /// A source's rules with every default, for the given scheme: what a configuration changes.
     pub fn with_defaults(name: SourceName, path: &str, scheme: SchemeRules) -> Self {
         let covers = scheme.covers();
-        let tolerance = scheme.time.as_ref().map(|time| time.past.saturating_add(time.future));
+        let tolerance = scheme.fresh_for();
         Self {
             name,
             path: path.into(),
@@ -729,14 +729,14 @@ impl SourceRules {
         if self.identity == IdentityRule::Each {
             return None;
         }
-        match (self.key_retention, &self.scheme.time) {
+        match (self.key_retention, self.scheme.fresh_for()) {
             (None, _) => None,
             (Some(_), None) => Some(
                 "the scheme signs no time, so a captured request can be replayed once its key is forgotten: \
                  leave `remember` out to remember keys for ever"
                     .into(),
             ),
-            (Some(keep), Some(time)) if keep < time.past.saturating_add(time.future) => Some(
+            (Some(keep), Some(fresh)) if keep < fresh => Some(
                 "keys are forgotten while their requests are still fresh, so they can be replayed: raise `remember` \
                  above twice the tolerance"
                     .into(),

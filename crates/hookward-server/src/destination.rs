@@ -192,7 +192,7 @@ impl fmt::Debug for Destination {
     }
 }
 
-const USER_AGENT: &str = concat!("hookward/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("hookward/", env!("CARGO_PKG_VERSION"));
 const SIGNATURE: &str = "webhook-signature";
 
 /// The source that admitted the event.
@@ -266,7 +266,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 /// Resolves names and leaves out the addresses that no destination may have: those of cloud metadata services above all. The
 /// check is on what is connected to, so that neither a name that points there nor one that changes its mind gets through.
 #[derive(Clone)]
-pub(crate) struct Guarded(GaiResolver);
+pub(crate) struct Guarded(pub(crate) GaiResolver);
 
 impl tower_service::Service<Name> for Guarded {
     type Response = std::vec::IntoIter<SocketAddr>;

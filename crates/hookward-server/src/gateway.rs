@@ -28,6 +28,7 @@ use crate::{
     clock::Clock,
     destination::Destination,
     in_flight::InFlight,
+    keys::Errands,
     metrics::{Metrics, SourceMetrics},
 };
 
@@ -48,6 +49,8 @@ pub struct Gateway {
     pub(crate) unverified: UnverifiedBudgets,
     pub(crate) in_flight: InFlight,
     pub(crate) unknown_source: SourceMetrics,
+    /// What is to be fetched and visited beside requests.
+    pub(crate) errands: Errands,
     /// Who keeps the secrets that senders bring.
     pub(crate) learner: OnceLock<Arc<dyn LearnSecret>>,
     stopping: AtomicBool,
@@ -69,6 +72,7 @@ impl Gateway {
             in_flight: InFlight::new(&limits),
             unknown_source: metrics.source(""),
             learner: OnceLock::new(),
+            errands: Errands::default(),
             stopping: AtomicBool::new(false),
             store,
             clock,
@@ -131,8 +135,8 @@ impl RoutesBuilder {
         Self { sources, destinations }
     }
 
-    /// A source that was there before under the same name keeps the state of its budget, and a destination its slots
-    /// and its circuit, unless it is elsewhere now.
+    /// A source that was there before under the same name keeps the state of its budget and the keys that were fetched
+    /// for it, and a destination its slots and its circuit, unless it is elsewhere now.
     pub(crate) fn build(self, metrics: &Metrics, before: Option<&Routes>) -> Routes {
         let mut lanes: BTreeMap<DestinationName, Lane> = self
             .destinations
@@ -166,6 +170,10 @@ impl RoutesBuilder {
                 let same = before.and_then(|routes| {
                     routes.by_path.values().find(|it| it.source.name() == source.name())
                 });
+                let former = same.and_then(|it| it.source.scheme().key_ring());
+                if let (Some(ring), Some(former)) = (source.scheme().key_ring(), former) {
+                    ring.succeed(former);
+                }
                 let budget = same.map(|it| Arc::clone(&it.budget)).unwrap_or_default();
                 let log_budget = same.map(|it| Arc::clone(&it.log_budget)).unwrap_or_default();
                 let metrics = metrics.source(source.name().as_str());
@@ -187,6 +195,11 @@ impl Routes {
     /// The source at exactly this path.
     pub(crate) fn at(&self, path: &str) -> Option<&Arc<Route>> {
         self.by_path.get(path)
+    }
+
+    /// All sources as they run, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_path.values()
     }
 
     /// All sources, in the order of their names.

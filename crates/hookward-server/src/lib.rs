@@ -14,6 +14,7 @@ pub mod destination;
 mod framing;
 pub mod gateway;
 mod in_flight;
+mod keys;
 mod listen;
 pub mod metrics;
 mod outage;

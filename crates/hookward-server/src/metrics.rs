@@ -103,6 +103,30 @@ impl DeliveryOutcome {
     }
 }
 
+/// How a look at a sender's keys ended, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOutcome {
+    /// Its keys are here.
+    Fetched,
+    /// It says that there is no such key.
+    NotThere,
+    /// What came holds no key that counts.
+    Unusable,
+    /// Nothing came.
+    Failed,
+}
+
+impl KeyOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetched => "fetched",
+            Self::NotThere => "not_there",
+            Self::Unusable => "unusable",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceOutcome {
     source: Arc<str>,
@@ -158,6 +182,8 @@ pub struct Metrics {
     stored_bytes: Gauge,
     store_units: Family<UnitsLabel, Counter<f64, AtomicU64>>,
     store_throttled: Family<ReasonLabel, Counter>,
+    key_fetches: Family<SourceOutcome, Counter>,
+    keys: Family<SourceLabel, Gauge>,
     /// Connections that are open.
     pub connections: Gauge,
     /// Connections that were turned away for there being too many.
@@ -196,6 +222,8 @@ impl Default for Metrics {
         let stored_bytes = Gauge::default();
         let store_units = Family::<UnitsLabel, Counter<f64, AtomicU64>>::default();
         let store_throttled = Family::<ReasonLabel, Counter>::default();
+        let key_fetches = Family::<SourceOutcome, Counter>::default();
+        let keys = Family::<SourceLabel, Gauge>::default();
         let connections = Gauge::default();
         let connections_refused = Counter::default();
         let replays = Counter::default();
@@ -247,6 +275,12 @@ impl Default for Metrics {
             "Calls that such a store throttled, by its reason",
             store_throttled.clone(),
         );
+        registry.register(
+            "key_fetches",
+            "Looks at the keys that a sender publishes, by source and outcome",
+            key_fetches.clone(),
+        );
+        registry.register("keys", "Keys of a sender that are here, by source", keys.clone());
         registry.register("connections", "Open connections", connections.clone());
         registry.register(
             "connections_refused",
@@ -267,6 +301,8 @@ impl Default for Metrics {
             stored_bytes,
             store_units,
             store_throttled,
+            key_fetches,
+            keys,
             connections,
             connections_refused,
             replays,
@@ -309,6 +345,14 @@ impl Metrics {
             seconds: self.delivery_seconds.get_or_create(&label).clone(),
             circuit_open: self.circuit_open.get_or_create(&label).clone(),
         }
+    }
+
+    /// Counts a look at a sender's keys, and shows how many there are.
+    pub fn keys(&self, source: &str, outcome: KeyOutcome, keys: usize) {
+        let source: Arc<str> = source.into();
+        let labels = SourceOutcome { source: Arc::clone(&source), outcome: outcome.as_str() };
+        self.key_fetches.get_or_create(&labels).inc();
+        self.keys.get_or_create(&SourceLabel { source }).set(signed(keys as u64));
     }
 
     /// All metrics in the text format of OpenMetrics, with what the store says about itself.

@@ -43,6 +43,9 @@ where
         }
         Err(error) => {
             metrics.count(RequestOutcome::of_error(&error), took);
+            if let ReceiveError::Refused(Refusal::KeyPending { .. }) = &error {
+                gateway.errands.wake();
+            }
             log(gateway, route, peer, &error);
             let statuses = route.map_or_else(Statuses::default, |route| {
                 let rules = route.source.rules();
@@ -105,6 +108,11 @@ async fn shake_hands(
                 return Err(Refusal::HandshakeRefused { status: 403 }.into());
             }
         }
+    }
+    if let Some(url) = &challenge.visit
+        && !gateway.errands.visit(source, url.clone())
+    {
+        return Err(Refusal::SourceBudget { retry_after: NO_ROOM_RETRY_AFTER }.into());
     }
     Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge)))
 }

@@ -15,6 +15,7 @@ use crate::{
     admin::{self, AdminToken},
     deliver,
     gateway::{Gateway, RoutesBuilder},
+    keys,
     listen::{self, Listen},
     tls::{Tls, TlsError},
     workers::Workers,
@@ -31,6 +32,7 @@ pub struct Server {
     listener: JoinHandle<()>,
     admin: Option<JoinHandle<()>>,
     housekeeper: JoinHandle<()>,
+    errands: JoinHandle<()>,
     lanes: Mutex<Lanes>,
     pace: Pace,
 }
@@ -120,6 +122,7 @@ impl Server {
                 tls.clone(),
                 pace.housekeeping,
             )),
+            errands: tokio::spawn(keys::run(Arc::clone(&gateway), stopping)),
             lanes: Mutex::new(Lanes::start(&gateway)),
             gateway,
             address,
@@ -155,6 +158,7 @@ impl Server {
         let before = self.gateway.routes();
         self.gateway.routes.store(Arc::new(routes.build(&self.gateway.metrics, Some(&before))));
         lanes.restart(&self.gateway);
+        self.gateway.errands.wake();
         Ok(())
     }
 
@@ -167,6 +171,7 @@ impl Server {
         self.gateway.stop();
         self.stop.send_replace(true);
         self.housekeeper.abort();
+        self.errands.abort();
         let mut listener = self.listener;
         let lanes = self.lanes.into_inner();
         let finished = timeout(drain, async {

@@ -3,7 +3,7 @@
 //! The rest of the crate knows them by [`Code`], which says what each covers and what it has to be told, and by [`Verify`],
 //! which is all that they do.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use http::HeaderName;
 use serde_json::Value;
@@ -318,6 +318,23 @@ impl Code {
             | Self::MicrosoftGraph
             | Self::PaddleClassic
             | Self::Twilio => true,
+        }
+    }
+
+    /// For how long a request may count beyond the tolerance, because it says itself until when.
+    pub(super) fn lifetime(&self) -> Duration {
+        match self {
+            Self::Jwt(row) => row.lifetime(),
+            Self::Adyen
+            | Self::Braintree
+            | Self::Contentful
+            | Self::HttpMessage
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::PaddleClassic
+            | Self::PayPal
+            | Self::Sns
+            | Self::Twilio => Duration::ZERO,
         }
     }
 

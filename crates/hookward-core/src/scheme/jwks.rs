@@ -94,7 +94,7 @@ pub enum BadKeys {
 
 /// Strict JSON as a value: nothing in it is there twice.
 pub(super) fn strict_json(text: &[u8]) -> Option<Value> {
-    let rules = json::Rules { depth_max: 16, top_level: TopLevel::Object };
+    let rules = json::Rules { depth_max: limits::JSON_DEPTH_MAX, top_level: TopLevel::Object };
     json::scan(text, &Pointers::new([]), rules).ok()?;
     serde_json::from_slice(text).ok()
 }

@@ -259,6 +259,12 @@ impl Jwt {
         !self.covers_body()
     }
 
+    /// For how long a token may count beyond the tolerance.
+    pub(super) fn lifetime(&self) -> Duration {
+        let ends = self.demands.iter().any(|claim| **claim == *"exp");
+        if ends { limits::JWT_LIFETIME_MAX } else { Duration::ZERO }
+    }
+
     pub(super) fn wants(&self) -> &'static [Wanted] {
         self.wants
     }

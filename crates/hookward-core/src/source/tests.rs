@@ -379,6 +379,15 @@ fn forgetting_keys_too_early_is_said() {
     );
 }
 
+#[test]
+fn keys_outlast_a_token_that_says_itself_until_when_it_counts() {
+    let rules = rules("livekit");
+    let kept = rules.key_retention.unwrap();
+    assert!(kept > limits::BODY_RETENTION_DEFAULT + limits::JWT_LIFETIME_MAX, "{kept:?}");
+    let short = SourceRules { key_retention: Some(limits::JWT_LIFETIME_MAX), ..rules };
+    assert!(short.replay_window().is_some());
+}
+
 /// 32 bytes, also an Ed25519 public key.
 const HEX: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 const P256: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf2rnMvUlkaPf7zgI9d8IdTUMVwQsPGZEW6rzeRHwJd4zq4CnMc2MhuXgGZ4Nl8mkJmKKz7dUKxHbdAWwqKSQVA==";

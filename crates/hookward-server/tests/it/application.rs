@@ -39,6 +39,8 @@ use crate::world::soon;
 pub(crate) enum Reply {
     Status(u16),
     With(u16, &'static str, String),
+    /// 200, with this `Cache-Control` and this body.
+    Document(&'static str, String),
     /// Never.
     Hang,
     /// The connection closes without an answer.
@@ -193,6 +195,7 @@ async fn handle(
     let empty = || Either::Left(Full::default());
     let (status, body) = match &reply {
         Reply::Status(status) | Reply::With(status, ..) => (*status, empty()),
+        Reply::Document(_, body) => (200, Either::Left(Full::from(body.clone()))),
         Reply::Hang => std::future::pending().await,
         Reply::HangUp => return Err(io::ErrorKind::ConnectionReset.into()),
         Reply::After(told, status) => {
@@ -203,7 +206,12 @@ async fn handle(
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
-    if let Reply::With(_, name, value) = reply {
+    let line = match reply {
+        Reply::With(_, name, value) => Some((name, value)),
+        Reply::Document(cache, _) => Some(("cache-control", cache.to_owned())),
+        Reply::Status(_) | Reply::Hang | Reply::HangUp | Reply::After(..) | Reply::Endless => None,
+    };
+    if let Some((name, value)) = line {
         let name = HeaderName::from_static(name);
         response.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
     }

@@ -20,6 +20,8 @@ mod network;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]
+mod publishing;
+#[cfg(test)]
 mod refusing;
 #[cfg(test)]
 mod secrecy;

@@ -217,7 +217,7 @@ impl Sources<'_, '_> {
         let identity = identity.unwrap_or(base.identity);
         let event_type =
             written.r#type.ok().map(|place| event_type(place, &scheme, needs_type, context));
-        let signed_time = scheme.time.as_ref().map(|time| time.past.saturating_add(time.future));
+        let signed_time = scheme.fresh_for();
         let keep = written.keep;
         let key_retention = match written.remember.get() {
             Some(remember) => remember.value,
