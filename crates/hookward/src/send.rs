@@ -41,7 +41,7 @@ pub(crate) struct Send {
     #[arg(long)]
     url: Option<String>,
     /// Where the secret is: env:NAME or file:PATH
-    #[arg(long, required_unless_present = "source")]
+    #[arg(long)]
     secret: Option<String>,
     /// What the provider has to be told beside its secret, as name=value: `hookward providers show` lists it
     #[arg(long = "option", value_name = "NAME=VALUE")]
@@ -108,7 +108,17 @@ impl Send {
         let provider = providers::named(self.provider.as_deref().unwrap_or_default())?;
         let url =
             self.url.as_deref().ok_or_else(|| Failure::new("name the endpoint with --url"))?;
-        let secret = self.secret.as_deref().unwrap_or_default();
+        let settings = self.settings(url)?;
+        if provider.scheme.code.as_ref().is_some_and(|code| !code.wants_secret(&settings)) {
+            return Err(Failure::new(format!(
+                "{} signs with keys that only it has, and what it publishes of them is all that a gateway takes: nobody else \
+                 can sign a sample for it",
+                provider.title
+            )));
+        }
+        let secret = self.secret.as_deref().ok_or_else(|| {
+            Failure::new("say where the secret is: --secret env:NAME or --secret file:PATH")
+        })?;
         let Ok(reference) = secret.parse::<SecretRef>();
         if matches!(reference, SecretRef::Literal(_)) {
             return Err(Failure::new(
@@ -120,7 +130,7 @@ impl Send {
         let name =
             SourceName::parse(provider.name).map_err(|error| Failure::of("provider", &error))?;
         let mut rules = SourceRules::of_provider(name, "/", provider);
-        rules.scheme.settings = self.settings(url)?;
+        rules.scheme.settings = settings;
         let source = Source::new(rules, vec![(secret, Validity::default())])
             .map_err(|error| Failure::of("--secret", &error))?;
         Ok((source, provider, client::url(url)?))

@@ -49,13 +49,16 @@ impl Provider {
     pub fn configuration(&self) -> String {
         let name = self.name;
         let variable = name.to_ascii_uppercase().replace('-', "_");
-        let mut text = format!(
-            "[sources.{name}]\nprovider = \"{name}\"\npath = \"/hooks/{name}\"\nsecrets = [\"env:{variable}_SECRET\"]\n"
-        );
+        let mut text =
+            format!("[sources.{name}]\nprovider = \"{name}\"\npath = \"/hooks/{name}\"\n");
         let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}");
         let asks_token =
             |it: &Handshake| it.check.iter().chain(&it.when).any(|(_, is)| *is == Is::VerifyToken);
         let mut write = || -> std::fmt::Result {
+            let code = self.scheme.code.as_ref();
+            if code.is_none_or(|code| code.wants_secret(&self.scheme.settings)) {
+                line("secrets", format!("[\"env:{variable}_SECRET\"]"))?;
+            }
             if self.scheme.wants_url() {
                 line("url", format!("\"https://hooks.example.com/hooks/{name}\""))?;
             }
@@ -63,7 +66,7 @@ impl Provider {
             let wanted: Vec<_> = wanted.iter().filter(|it| it.required).collect();
             if !wanted.is_empty() {
                 let options: Vec<_> =
-                    wanted.iter().map(|it| format!("{} = \"…\"", it.name)).collect();
+                    wanted.iter().map(|it| format!("{} = {:?}", it.name, it.example)).collect();
                 line("options", format!("{{ {} }}", options.join(", ")))?;
             }
             if self.handshakes.iter().any(asks_token) {

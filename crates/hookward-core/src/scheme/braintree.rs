@@ -37,6 +37,7 @@ impl Braintree {
         name: PUBLIC_KEY,
         doc: "the public key that belongs to the private key: a signature says whose it is",
         required: true,
+        example: "9hprv5fmxkq4ncsr",
     }];
 
     pub(super) fn new(

@@ -94,6 +94,8 @@ pub struct Wanted {
     pub doc: &'static str,
     /// Whether the scheme proves nothing without it.
     pub required: bool,
+    /// What it looks like, where it is required.
+    pub example: &'static str,
 }
 
 /// What is configured of a scheme beside its secrets.

@@ -63,22 +63,31 @@ impl HttpMessage {
             name: "algorithm",
             doc: "how it signs: hmac-sha256, ed25519, ecdsa-p256-sha256 or rsa-v1_5-sha256",
             required: true,
+            example: "hmac-sha256",
         },
         Wanted {
             name: "components",
             doc: "what a signature must cover beside content-digest, such as @method and @target-uri",
             required: false,
+            example: "",
         },
-        Wanted { name: "key_id", doc: "the keyid that a signature must name", required: false },
+        Wanted {
+            name: "key_id",
+            doc: "the keyid that a signature must name",
+            required: false,
+            example: "",
+        },
         Wanted {
             name: "label",
             doc: "the label of the signature that counts; otherwise any that is right",
             required: false,
+            example: "",
         },
         Wanted {
             name: "secret_encoding",
             doc: "utf8, unless the secret of hmac-sha256 is written as base64 or hex",
             required: false,
+            example: "",
         },
     ];
 

@@ -125,36 +125,43 @@ const AUDIENCE: Wanted = Wanted {
     name: "audience",
     doc: "the audience that the sender's tokens are for, as configured there",
     required: true,
+    example: "https://hooks.example.com/hooks/google-pubsub",
 };
 const EMAIL: Wanted = Wanted {
     name: "email",
     doc: "the service account that sends, such as push@project.iam.gserviceaccount.com",
     required: true,
+    example: "push@project.iam.gserviceaccount.com",
 };
 const API_KEY: Wanted = Wanted {
     name: "api_key",
     doc: "the API key whose secret signs: the token's issuer",
     required: true,
+    example: "APIabcdefghijk",
 };
 const DOMAIN: Wanted = Wanted {
     name: "domain",
     doc: "the domain of the account, such as example.kinde.com",
     required: true,
+    example: "example.kinde.com",
 };
 const JWKS: Wanted = Wanted {
     name: "jwks",
     doc: "the URL of the sender's public keys, where it signs by RS256; then there is no secret",
     required: false,
+    example: "",
 };
 const CLIENT_ID: Wanted = Wanted {
     name: "client_id",
     doc: "the client's id, with which keys are asked for",
     required: true,
+    example: "5f9ed2cd4b5c2a0010b5a1d7",
 };
 const ENVIRONMENT: Wanted = Wanted {
     name: "environment",
     doc: "\"production\" unless it says \"sandbox\"",
     required: false,
+    example: "",
 };
 
 impl Jwt {

@@ -27,11 +27,13 @@ pub(super) const WANTS: &[Wanted] = &[
         name: "webhook_id",
         doc: "the id of the webhook, as PayPal's developer dashboard shows it",
         required: true,
+        example: "8PT597110X687430LKGECATA",
     },
     Wanted {
         name: "environment",
         doc: "\"production\" unless it says \"sandbox\"",
         required: false,
+        example: "",
     },
 ];
 

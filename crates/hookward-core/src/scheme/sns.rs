@@ -31,16 +31,23 @@ use super::{
 use crate::{Head, Refusal, Timestamp, json::Pointer, limits};
 
 pub(super) const WANTS: &[Wanted] = &[
-    Wanted { name: "topics", doc: "the ARNs of the topics that may send here", required: true },
+    Wanted {
+        name: "topics",
+        doc: "the ARNs of the topics that may send here",
+        required: true,
+        example: "arn:aws:sns:eu-central-1:123456789012:orders",
+    },
     Wanted {
         name: "signature_version",
         doc: "\"1\" (SHA-1) for topics that are not set to 2",
         required: false,
+        example: "",
     },
     Wanted {
         name: "endpoint",
         doc: "what is asked in place of AWS for certificates and confirmations: on this machine, for tests",
         required: false,
+        example: "",
     },
 ];
 

@@ -1,6 +1,9 @@
 //! What the program tells without doing anything.
 
-use hookward_core::provider::PROVIDERS;
+use hookward_core::{
+    provider::{PROVIDERS, Provider},
+    scheme::{Algorithm, KeyEncoding},
+};
 
 use crate::{
     engine,
@@ -28,6 +31,57 @@ fn the_known_providers_are_listed_and_shown() {
         place.run(&["check", "--no-secrets", "-c", "pasted.toml"]).well();
     }
     place.run(&["providers", "show", "strpe"]).badly(1, &["no provider is called", "stripe"]);
+}
+
+/// Where a secret is that signs for this provider.
+fn secret(place: &Place, provider: &Provider) -> String {
+    let pem = |name: &str| {
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../hookward-core/tests/fixtures");
+        place
+            .secret("key.pem", &std::fs::read_to_string(format!("{fixtures}/{name}.pem")).unwrap());
+        "file:key.pem".to_owned()
+    };
+    let text = match (provider.scheme.versions[0].algorithm, provider.scheme.key) {
+        (Algorithm::Ed25519, _) => return pem("ed25519"),
+        (Algorithm::EcdsaP256Sha256, _) => return pem("p256"),
+        (Algorithm::RsaSha256 | Algorithm::RsaSha1, _) => return pem("rsa"),
+        (_, KeyEncoding::Base64 | KeyEncoding::StandardWebhooks) => {
+            "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k="
+        }
+        _ => "c21acdf7adbdf2b9d9f1e2a66bd5a3c8c21acdf7adbdf2b9d9f1e2a66bd5a3c8",
+    };
+    place.secret("secret", text);
+    "file:secret".to_owned()
+}
+
+#[test]
+fn a_sample_is_signed_as_any_provider_or_it_is_said_why_not() {
+    let place = Place::new();
+    let mut unable = Vec::new();
+    for provider in PROVIDERS.iter() {
+        let secret = secret(&place, provider);
+        let mut arguments = vec!["send", provider.name, "--url", "http://127.0.0.1:9/hooks/it"];
+        arguments.extend(["--secret", &secret, "--dry-run"]);
+        let wanted = provider.scheme.code.as_ref().map_or(&[][..], |code| code.wants());
+        let options: Vec<_> = wanted
+            .iter()
+            .filter(|it| it.required)
+            .map(|it| format!("{}={}", it.name, it.example))
+            .collect();
+        options.iter().for_each(|option| arguments.extend(["--option", option]));
+        let ran = place.run(&arguments);
+        if ran.code == 0 {
+            assert!(ran.out.starts_with("POST http://127.0.0.1:9/hooks/it"), "{}", ran.out);
+        } else {
+            unable.push(provider.name);
+            ran.badly(1, &["sign"]);
+        }
+    }
+    // Whose keys nobody else has, and whose algorithm signs nothing any more.
+    unable.sort_unstable();
+    let expected =
+        ["aws-sns", "google-pubsub", "kinde", "paddle-classic", "paypal", "plaid", "travis"];
+    assert_eq!(unable, expected);
 }
 
 #[test]
