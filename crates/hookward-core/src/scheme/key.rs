@@ -269,8 +269,11 @@ impl Key {
             Algorithm::RsaSha256 => {
                 RsaKeyPair::from_pkcs8(pkcs8).ok().map(|pair| Kind::RsaPair(pair.into()))
             }
-            Algorithm::RsaSha1
-            | Algorithm::HmacSha256
+            Algorithm::RsaSha1 => {
+                let expected = "a public key: nothing signs with RSA and SHA-1 here";
+                return Err(WeakSecret::Encoding { expected });
+            }
+            Algorithm::HmacSha256
             | Algorithm::HmacSha512
             | Algorithm::HmacSha1
             | Algorithm::Sha256
