@@ -427,12 +427,6 @@ impl Scheme {
         Ok(Self { rules, verifier: Verifier::Rules { keys, pointers } })
     }
 
-    /// A scheme that nothing satisfies, for a sender that has yet to bring its secret.
-    pub fn without_secret(rules: SchemeRules) -> Result<Self, SchemeError> {
-        rules.check()?;
-        Ok(Self { rules, verifier: Verifier::Rules { keys: Vec::new(), pointers: Vec::new() } })
-    }
-
     /// The HMAC-SHA-256 of a text under the first secret that is valid now, for the answer to a question.
     pub(crate) fn hmac_sha256(&self, text: &[u8], now: Timestamp) -> Option<[u8; 32]> {
         let Verifier::Rules { keys, .. } = &self.verifier else { return None };
@@ -454,6 +448,11 @@ impl Scheme {
             Verifier::Rules { .. } => None,
             Verifier::Code(code) => code.identity(request),
         }
+    }
+
+    /// A scheme that nothing satisfies: every secret was revoked while it was in use, or the sender has yet to bring one.
+    pub fn without_secret(rules: SchemeRules) -> Self {
+        Self { rules, verifier: Verifier::Rules { keys: Vec::new(), pointers: Vec::new() } }
     }
 
     /// The rules.

@@ -13,8 +13,19 @@ pub enum SecretRef {
     Env(String),
     /// `file:/path`: the content of a file, without its last line break.
     File(PathBuf),
+    /// `learned:/path`: a file like the former, which is written once by the handshake in which the sender brings its secret.
+    Learned(PathBuf),
     /// `credential:NAME`: a file of that name in the directory that systemd names in `CREDENTIALS_DIRECTORY`.
     Credential(String),
+    /// `aws-sm:NAME` or `aws-sm:NAME#KEY`: a secret of AWS Secrets Manager, its current version and the one before it.
+    AwsSm {
+        /// The secret's name or ARN.
+        name: String,
+        /// The key of its JSON object that holds the text; `None`: the secret is the text.
+        key: Option<String>,
+    },
+    /// `aws-ssm:NAME`: a `SecureString` of AWS Systems Manager's Parameter Store, by its name or ARN.
+    AwsSsm(String),
     /// The secret itself. Only `hookward dev` takes it.
     Literal(Secret),
 }
@@ -26,7 +37,15 @@ impl FromStr for SecretRef {
         Ok(match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() => Self::Env(name.to_owned()),
             Some(("file", path)) if !path.is_empty() => Self::File(path.into()),
+            Some(("learned", path)) if !path.is_empty() => Self::Learned(path.into()),
             Some(("credential", name)) if !name.is_empty() => Self::Credential(name.to_owned()),
+            Some(("aws-sm", name)) if !name.is_empty() => match name.split_once('#') {
+                Some((name, key)) => {
+                    Self::AwsSm { name: name.to_owned(), key: Some(key.to_owned()) }
+                }
+                None => Self::AwsSm { name: name.to_owned(), key: None },
+            },
+            Some(("aws-ssm", name)) if !name.is_empty() => Self::AwsSsm(name.to_owned()),
             _ => Self::Literal(Secret::new(text.to_owned())),
         })
     }
@@ -38,7 +57,11 @@ impl fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Learned(path) => write!(f, "learned:{}", path.display()),
             Self::Credential(name) => write!(f, "credential:{name}"),
+            Self::AwsSm { name, key: None } => write!(f, "aws-sm:{name}"),
+            Self::AwsSm { name, key: Some(key) } => write!(f, "aws-sm:{name}#{key}"),
+            Self::AwsSsm(name) => write!(f, "aws-ssm:{name}"),
             Self::Literal(_) => f.write_str("(a literal secret)"),
         }
     }
@@ -235,10 +258,21 @@ mod tests {
 
     #[test]
     fn references_read_as_they_are_written() {
-        for text in ["env:STRIPE_WH", "file:/run/secrets/stripe", "credential:stripe"] {
+        for text in [
+            "env:STRIPE_WH",
+            "file:/run/secrets/stripe",
+            "learned:/var/lib/hookward/asana.secret",
+            "credential:stripe",
+            "aws-sm:prod/stripe",
+            "aws-sm:prod/webhooks#stripe",
+            "aws-sm:arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/stripe-AbCdEf",
+            "aws-ssm:/prod/stripe",
+        ] {
             assert_eq!(text.parse::<SecretRef>().unwrap().to_string(), text);
         }
-        assert!(matches!("env:".parse().unwrap(), SecretRef::Literal(_)));
+        for text in ["env:", "aws-sm:", "aws-ssm:"] {
+            assert!(matches!(text.parse().unwrap(), SecretRef::Literal(_)), "{text}");
+        }
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Source {
     /// Makes a source of its rules and secrets. Refuses weak secrets, and a source without any.
     pub fn new(rules: SourceRules, secrets: Vec<(Secret, Validity)>) -> Result<Self, SchemeError> {
         let scheme = if secrets.is_empty() && rules.learns_secret() {
-            Scheme::without_secret(rules.scheme.clone())?
+            Scheme::without_secret(rules.scheme.clone())
         } else {
             Scheme::new(rules.scheme.clone(), secrets)?
         };
@@ -223,6 +223,13 @@ impl Source {
     #[must_use]
     pub fn with_verify_token(self, token: Option<Secret>) -> Self {
         Self { verify_token: token, ..self }
+    }
+
+    /// A source of which every secret was revoked while it ran: it is there, and takes nothing.
+    pub fn revoked(rules: SourceRules) -> Self {
+        let pointers = WantedPointers::of(&rules);
+        let scheme = Scheme::without_secret(rules.scheme.clone());
+        Self { scheme, rules, verify_token: None, pointers }
     }
 
     /// Its name.

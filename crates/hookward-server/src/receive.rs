@@ -46,6 +46,11 @@ where
             if let ReceiveError::Refused(Refusal::KeyPending { .. }) = &error {
                 gateway.errands.wake();
             }
+            if let (Some(route), ReceiveError::Refused(Refusal::WrongSignature)) = (route, &error) {
+                let name = route.source.name();
+                // A doubt that comes too soon after another one is as good as told.
+                gateway.doubts.note(name, &route.doubt_budget, gateway.clock.elapsed()).ok();
+            }
             log(gateway, route, peer, &error);
             let statuses = route.map_or_else(Statuses::default, |route| {
                 let rules = route.source.rules();
@@ -99,7 +104,10 @@ async fn shake_hands(
     if let Some(secret) = &challenge.secret {
         let learner = gateway.learner.get().ok_or(Refusal::HandshakeRefused { status: 403 })?;
         match learner.learn(source, secret).await {
-            Ok(()) => tracing::warn!(%source, "the sender's secret was learnt from its handshake"),
+            Ok(()) => {
+                tracing::warn!(%source, "the sender's secret was learnt from its handshake");
+                gateway.doubts.learnt(source);
+            }
             Err(NotLearnt::Known) => {
                 return Err(Refusal::HandshakeRefused { status: 403 }.into());
             }

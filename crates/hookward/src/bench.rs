@@ -99,8 +99,8 @@ impl Bench {
         runtime()?.block_on(async {
             if let Some(url) = &self.url {
                 let Ok(reference) = self.secret.as_deref().unwrap_or_default().parse::<SecretRef>();
-                let secret =
-                    secrets::follow(&reference).map_err(|error| Failure::of("--secret", &error))?;
+                let secret = secrets::follow(&reference, None).await;
+                let secret = secret.map_err(|error| Failure::of("--secret", &error))?;
                 let uri = client::url(url)?;
                 let address = loopback(&uri)?;
                 let report = self.drive(provider, secret, address, uri.path(), None).await?;

@@ -18,7 +18,8 @@ use crate::{
     client::{self, Http},
     failure::Failure,
     output::say,
-    providers, sample, secrets,
+    providers, sample,
+    secrets::{self, Backends, Vault},
     serve::runtime,
     settings::{self, ConfigFile},
 };
@@ -98,7 +99,11 @@ impl Send {
         if let Some(name) = &self.source {
             let (config, _) = self.file.load()?;
             let found = settings::source_named(&config, name)?;
-            let source = settings::source(found)
+            let references: Vec<_> = settings::of_source(found).cloned().collect();
+            let region = settings::secrets_region(&config);
+            let backends = Backends::default();
+            let vault = runtime()?.block_on(Vault::of(&references, region, &backends));
+            let source = settings::source(found, &vault)
                 .map_err(|mistakes| Failure::config(self.file.listed(&mistakes)))?;
             let scheme = if config.server.tls.is_some() { "https" } else { "http" };
             let own = format!("{scheme}://{}{}", config.server.listen, found.rules.path);
@@ -125,8 +130,8 @@ impl Send {
                 "--secret takes env:NAME or file:PATH: a secret on a command line is seen by everyone on the machine",
             ));
         }
-        let secret =
-            secrets::follow(&reference).map_err(|error| Failure::of("--secret", &error))?;
+        let secret = runtime()?.block_on(secrets::follow(&reference, None));
+        let secret = secret.map_err(|error| Failure::of("--secret", &error))?;
         let name =
             SourceName::parse(provider.name).map_err(|error| Failure::of("provider", &error))?;
         let mut rules = SourceRules::of_provider(name, "/", provider);

@@ -66,6 +66,27 @@ async fn a_secret_that_a_reload_revokes_fails_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_for_a_destination_without_a_secret_waits_until_it_has_one() {
+    let mut world = World::new().await;
+    let mut former = Vec::new();
+    world.reloads(|config| former.append(&mut config.destinations)).await;
+    world.takes_orders([1, 2]).await;
+    assert_eq!(world.states().await, ["pending", "pending"]);
+    world.reloads(|config| config.destinations = former).await;
+    world.delivers(2).await;
+    assert_eq!(world.states().await, ["done", "done"]);
+}
+
+#[tokio::test]
+async fn a_source_whose_secrets_were_revoked_is_there_and_takes_nothing() {
+    let world = World::new().await;
+    world.revokes_all().await;
+    assert_eq!(world.sends(&world.order(1)).await.status, 403);
+    // Whoever keeps secrets is told, who may find one again.
+    assert_eq!(world.doubted().await, ["orders"]);
+}
+
+#[tokio::test]
 async fn a_reload_in_mid_delivery_loses_and_doubles_nothing() {
     let mut world = World::new().await;
     let told = Arc::new(Notify::new());
@@ -237,6 +258,11 @@ async fn a_webhook_whose_body_is_on_its_way_is_still_taken_while_the_gateway_sto
     assert_eq!(&kept.event.body[..], &letter.body[..]);
 }
 
+/// How many threads a gateway serves connections on.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 #[tokio::test]
 async fn a_stopping_gateway_says_so_and_takes_nothing_new() {
     let mut world = World::new().await;
@@ -247,8 +273,10 @@ async fn a_stopping_gateway_says_so_and_takes_nothing_new() {
     wire.write(&head[..half]).await;
     let held = Arc::new(Notify::new());
     world.app.answers([Reply::After(Arc::clone(&held), 200)]);
-    world.takes_orders([2]).await;
-    world.app.got(1).await;
+    // Connections go to the gateway's threads in turn: when later ones were answered on each of them, the half was read.
+    world.takes_orders(2..2 + 2 * threads()).await;
+    world.app.got(2 * threads()).await;
+    world.settles(2 * threads() - 1).await;
 
     let stopping = world.stops(LONG);
     world.refuses_connections().await;
@@ -265,7 +293,7 @@ async fn a_stopping_gateway_says_so_and_takes_nothing_new() {
     // The delivery that was on its way is finished and settled.
     held.notify_one();
     assert!(soon("the gateway stops", stopping).await.unwrap());
-    assert_eq!(world.states().await, ["done"]);
+    assert!(world.states().await.iter().all(|state| state == "done"));
     assert!(Wire::try_to(world.admin_address()).await.is_err());
 }
 

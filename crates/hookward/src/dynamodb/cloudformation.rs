@@ -6,6 +6,7 @@ use hookward_store::dynamodb::policy::{Policy, Role};
 
 use super::{
     document::{BucketNames, KeyNames, Names, document},
+    secrets::Named,
     tree::Tree,
     wanted::{EXPIRY, KeyArn, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
 };
@@ -199,7 +200,15 @@ fn names(wanted: &Wanted) -> Names {
         let bodies = substituted(&format!("{arn}/{}*", large.prefix));
         BucketNames { arn: substituted(&arn), bodies }
     });
-    Names { table: attribute("Table", "Arn"), key, bucket }
+    let arns = |named: &[Named]| {
+        let arn = |it: &Named| it.arn("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}");
+        let written = |arn: String| {
+            if arn.contains("${") { substituted(&arn) } else { Tree::from(arn) }
+        };
+        named.iter().map(|it| written(arn(it))).collect()
+    };
+    let (secrets, parameters) = (arns(&wanted.secrets.secrets), arns(&wanted.secrets.parameters));
+    Names { table: attribute("Table", "Arn"), key, bucket, secrets, parameters }
 }
 
 fn managed_policy(role: Role, wanted: &Wanted, names: &Names) -> Tree {

@@ -24,6 +24,8 @@ mod engine;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod learning;
+#[cfg(test)]
 mod living;
 #[cfg(test)]
 mod looking;
@@ -38,6 +40,8 @@ mod program;
 #[path = "../../../hookward-store/tests/it/proxy.rs"]
 mod proxy;
 #[cfg(test)]
+mod renewed;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod secured;
@@ -45,3 +49,5 @@ mod secured;
 mod training;
 #[cfg(test)]
 mod units;
+#[cfg(test)]
+mod vault;
