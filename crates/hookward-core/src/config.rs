@@ -49,6 +49,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Where events are kept.
     pub store: StoreConfig,
+    /// How secrets are kept up to date.
+    pub secrets: Secrets,
     /// What strangers can make the gateway hold.
     pub limits: Limits,
     /// Who sends: at least one, in the order of the file, no path and no secret twice.
@@ -104,7 +106,11 @@ impl Config {
         let anchor = |path: &mut PathBuf| *path = folder.join(&*path);
         let anchor_secret = |secret: &mut SecretRef| match secret {
             SecretRef::File(path) => anchor(path),
-            SecretRef::Env(_) | SecretRef::Credential(_) | SecretRef::Literal(_) => {}
+            SecretRef::Env(_)
+            | SecretRef::Credential(_)
+            | SecretRef::AwsSm { .. }
+            | SecretRef::AwsSsm(_)
+            | SecretRef::Literal(_) => {}
         };
         if let Some(tls) = &mut self.server.tls {
             anchor(&mut tls.cert);
@@ -218,6 +224,15 @@ pub struct DynamoDb {
     pub large_bodies: Option<LargeBodies>,
     /// The cap on the table's write units a second.
     pub write_units_max: u32,
+}
+
+/// How secrets are kept up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// How often they are looked up again. What was revoked counts no longer than this.
+    pub refresh: Duration,
+    /// The AWS region of secrets that are not named by an ARN. `None`: that of a DynamoDB store, or what the environment says.
+    pub region: Option<String>,
 }
 
 /// A place for bodies that do not fit into an item of a table.

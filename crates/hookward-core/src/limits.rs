@@ -107,6 +107,22 @@ pub const TOLERANCE_DEFAULT: Duration = Duration::from_mins(5);
 /// The widest time window a configuration may ask for: Cloudinary's two hours is the widest known.
 pub const TOLERANCE_MAX: Duration = Duration::from_hours(24);
 
+/// How often secrets are looked up again: a revoked one counts for no longer, and two calls each are 17,000 a month, about 9 cents.
+pub const SECRETS_REFRESH_DEFAULT: Duration = Duration::from_mins(5);
+
+/// How soon secrets are looked up again that could not be, unless they are looked up more often anyway.
+pub const SECRETS_RETRY: Duration = Duration::from_secs(30);
+
+/// How often secrets of a source are looked up a minute because a signature was wrong: a secret that was changed is noticed
+/// before the sender's next retry, and a forger causes no more calls than this.
+pub const SECRETS_DOUBTED_PER_MINUTE: u32 = 1;
+
+/// How long a secret's backend may take, with all tries: a gateway that starts or reloads waits for it.
+pub const SECRETS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is logged that a secret still cannot be looked up.
+pub const SECRETS_TROUBLE_LOGGED: Duration = Duration::from_hours(1);
+
 /// How long bodies are kept: longer than the longest retry horizon of a sender (Wise: two weeks).
 pub const BODY_RETENTION_DEFAULT: Duration = Duration::from_hours(30 * 24);
 

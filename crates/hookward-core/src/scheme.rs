@@ -253,6 +253,11 @@ impl Scheme {
         Ok(Self { rules, keys })
     }
 
+    /// A scheme that takes no signature any more: every secret was revoked while it was in use.
+    pub fn revoked(rules: SchemeRules) -> Self {
+        Self { rules, keys: Vec::new() }
+    }
+
     /// The rules.
     pub fn rules(&self) -> &SchemeRules {
         &self.rules

@@ -15,6 +15,15 @@ pub enum SecretRef {
     File(PathBuf),
     /// `credential:NAME`: a file of that name in the directory that systemd names in `CREDENTIALS_DIRECTORY`.
     Credential(String),
+    /// `aws-sm:NAME` or `aws-sm:NAME#KEY`: a secret of AWS Secrets Manager, its current version and the one before it.
+    AwsSm {
+        /// The secret's name or ARN.
+        name: String,
+        /// The key of its JSON object that holds the text; `None`: the secret is the text.
+        key: Option<String>,
+    },
+    /// `aws-ssm:NAME`: a `SecureString` of AWS Systems Manager's Parameter Store, by its name or ARN.
+    AwsSsm(String),
     /// The secret itself. Only `hookward dev` takes it.
     Literal(Secret),
 }
@@ -27,6 +36,13 @@ impl FromStr for SecretRef {
             Some(("env", name)) if !name.is_empty() => Self::Env(name.to_owned()),
             Some(("file", path)) if !path.is_empty() => Self::File(path.into()),
             Some(("credential", name)) if !name.is_empty() => Self::Credential(name.to_owned()),
+            Some(("aws-sm", name)) if !name.is_empty() => match name.split_once('#') {
+                Some((name, key)) => {
+                    Self::AwsSm { name: name.to_owned(), key: Some(key.to_owned()) }
+                }
+                None => Self::AwsSm { name: name.to_owned(), key: None },
+            },
+            Some(("aws-ssm", name)) if !name.is_empty() => Self::AwsSsm(name.to_owned()),
             _ => Self::Literal(Secret::new(text.to_owned())),
         })
     }
@@ -39,6 +55,9 @@ impl fmt::Display for SecretRef {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Credential(name) => write!(f, "credential:{name}"),
+            Self::AwsSm { name, key: None } => write!(f, "aws-sm:{name}"),
+            Self::AwsSm { name, key: Some(key) } => write!(f, "aws-sm:{name}#{key}"),
+            Self::AwsSsm(name) => write!(f, "aws-ssm:{name}"),
             Self::Literal(_) => f.write_str("(a literal secret)"),
         }
     }
@@ -230,10 +249,20 @@ mod tests {
 
     #[test]
     fn references_read_as_they_are_written() {
-        for text in ["env:STRIPE_WH", "file:/run/secrets/stripe", "credential:stripe"] {
+        for text in [
+            "env:STRIPE_WH",
+            "file:/run/secrets/stripe",
+            "credential:stripe",
+            "aws-sm:prod/stripe",
+            "aws-sm:prod/webhooks#stripe",
+            "aws-sm:arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/stripe-AbCdEf",
+            "aws-ssm:/prod/stripe",
+        ] {
             assert_eq!(text.parse::<SecretRef>().unwrap().to_string(), text);
         }
-        assert!(matches!("env:".parse().unwrap(), SecretRef::Literal(_)));
+        for text in ["env:", "aws-sm:", "aws-ssm:"] {
+            assert!(matches!(text.parse().unwrap(), SecretRef::Literal(_)), "{text}");
+        }
     }
 
     #[test]

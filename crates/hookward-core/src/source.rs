@@ -216,6 +216,12 @@ impl Source {
         Ok(Self { rules, scheme, pointers })
     }
 
+    /// A source of which every secret was revoked while it ran: it is there, and takes nothing.
+    pub fn revoked(rules: SourceRules) -> Self {
+        let pointers = WantedPointers::of(&rules);
+        Self { scheme: Scheme::revoked(rules.scheme.clone()), rules, pointers }
+    }
+
     /// Its name.
     pub fn name(&self) -> &SourceName {
         &self.rules.name

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -19,7 +20,7 @@ use hookward_core::{
 };
 use hookward_store::StoreError;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::gateway::Gateway;
@@ -30,26 +31,34 @@ mod events;
 mod health;
 pub mod view;
 
-/// The bearer token, as a digest: nothing that a memory dump or a log could give away.
+/// The bearer token, as a digest: nothing that a memory dump or a log could give away. While it is being changed there are
+/// two, and none once it was revoked.
 #[derive(Clone)]
-pub struct AdminToken([u8; 32]);
+pub struct AdminToken(Vec<[u8; 32]>);
 
 impl AdminToken {
     /// Takes a token that is not weak.
     pub fn new(token: Secret) -> Result<Self, WeakSecret> {
-        Ok(Self(Sha256::digest(token.strong()?.expose()).into()))
+        Ok(Self(vec![Sha256::digest(token.strong()?.expose()).into()]))
     }
 
+    /// Takes either token.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Takes none: the token was revoked while the gateway ran.
+    pub fn revoked() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Compares in constant time.
     fn matches(&self, presented: &str) -> bool {
         let presented: [u8; 32] = Sha256::digest(presented).into();
-        self.0.ct_eq(&presented).into()
-    }
-}
-
-/// Compared in constant time.
-impl PartialEq for AdminToken {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let matching = |so_far, token: &[u8; 32]| so_far | token.ct_eq(&presented);
+        self.0.iter().fold(Choice::from(0), matching).into()
     }
 }
 
@@ -59,14 +68,17 @@ impl std::fmt::Debug for AdminToken {
     }
 }
 
+/// The token of this moment.
+pub(crate) type SharedToken = Arc<ArcSwap<AdminToken>>;
+
 /// Serves the admin API until the task is aborted.
-pub(crate) async fn run(gateway: Arc<Gateway>, listener: TcpListener, token: AdminToken) {
+pub(crate) async fn run(gateway: Arc<Gateway>, listener: TcpListener, token: SharedToken) {
     if let Err(error) = axum::serve(listener, router(gateway, token)).await {
         tracing::error!(%error, "the admin listener ended");
     }
 }
 
-fn router(gateway: Arc<Gateway>, token: AdminToken) -> Router {
+fn router(gateway: Arc<Gateway>, token: SharedToken) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(health::metrics))
         .route("/v1/status", get(health::status))
@@ -84,7 +96,7 @@ fn router(gateway: Arc<Gateway>, token: AdminToken) -> Router {
         .with_state(gateway)
 }
 
-async fn authorise(State(token): State<AdminToken>, request: Request, next: Next) -> Response {
+async fn authorise(State(token): State<SharedToken>, request: Request, next: Next) -> Response {
     let presented = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -92,7 +104,7 @@ async fn authorise(State(token): State<AdminToken>, request: Request, next: Next
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match presented {
-        Some((_, presented)) if token.matches(presented) => next.run(request).await,
+        Some((_, presented)) if token.load().matches(presented) => next.run(request).await,
         _ => AdminError::Unauthorized.into_response(),
     }
 }

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use crate::{
     clock::Clock,
     destination::Destination,
+    doubts::Doubts,
     in_flight::InFlight,
     metrics::{Metrics, SourceMetrics},
 };
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whose secrets may have been changed.
+    pub doubts: Doubts,
     /// The sources and destinations: replaced as a whole by a reload, so that a request sees one configuration from its
     /// beginning to its end.
     pub(crate) routes: ArcSwap<Routes>,
@@ -69,6 +72,7 @@ impl Gateway {
             store,
             clock,
             metrics,
+            doubts: Doubts::default(),
             limits,
             trusted_proxies,
         })
@@ -97,8 +101,8 @@ pub struct RoutesBuilder {
 }
 
 impl RoutesBuilder {
-    /// Of sources and destinations. A source's destination that is not among them gets nothing delivered; the
-    /// configuration's parser does not let that pass.
+    /// Of sources and destinations. What is for a destination that is not among them waits: its secret was revoked, since
+    /// the configuration's parser does not let it be missing.
     pub fn new(sources: Vec<Source>, destinations: Vec<Destination>) -> Self {
         Self { sources, destinations }
     }
@@ -140,8 +144,10 @@ impl RoutesBuilder {
                 });
                 let budget = same.map(|it| Arc::clone(&it.budget)).unwrap_or_default();
                 let log_budget = same.map(|it| Arc::clone(&it.log_budget)).unwrap_or_default();
+                let doubt_budget = same.map(|it| Arc::clone(&it.doubt_budget)).unwrap_or_default();
                 let metrics = metrics.source(source.name().as_str());
-                (path, Arc::new(Route { source, budget, log_budget, metrics, wake }))
+                let route = Route { source, budget, log_budget, doubt_budget, metrics, wake };
+                (path, Arc::new(route))
             })
             .collect();
         Routes { by_path, lanes }
@@ -176,6 +182,8 @@ pub(crate) struct Route {
     pub budget: Arc<SharedBucket>,
     /// Refusals are logged at this budget, so that a flood of them does not fill the disk.
     pub log_budget: Arc<SharedBucket>,
+    /// Wrong signatures make its secrets doubted at this budget.
+    pub doubt_budget: Arc<SharedBucket>,
     pub metrics: SourceMetrics,
     pub wake: Option<Arc<Notify>>,
 }

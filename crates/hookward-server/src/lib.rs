@@ -11,6 +11,7 @@ mod circuit;
 pub mod clock;
 pub mod deliver;
 pub mod destination;
+pub mod doubts;
 mod framing;
 pub mod gateway;
 mod in_flight;

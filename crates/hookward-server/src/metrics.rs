@@ -2,8 +2,9 @@
 
 use std::{
     array,
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -143,6 +144,18 @@ struct ReasonLabel {
     reason: Arc<str>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+struct ReferenceLabel {
+    /// As it is configured: where a secret is, never what it is.
+    reference: Arc<str>,
+}
+
+impl ReferenceLabel {
+    fn of(reference: &str) -> Self {
+        Self { reference: reference.into() }
+    }
+}
+
 /// All metrics of a gateway.
 #[derive(Debug)]
 pub struct Metrics {
@@ -164,6 +177,11 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Operators' replays.
     pub replays: Counter,
+    secret_refresh_failures: Family<ReferenceLabel, Counter>,
+    secret_age_seconds: Family<ReferenceLabel, Gauge<f64, AtomicU64>>,
+    secret_revoked: Family<ReferenceLabel, Gauge>,
+    /// When each secret was last looked up, by the monotonic clock.
+    secrets_seen: Mutex<BTreeMap<ReferenceLabel, Duration>>,
 }
 
 fn request_histogram() -> Histogram {
@@ -199,6 +217,9 @@ impl Default for Metrics {
         let connections = Gauge::default();
         let connections_refused = Counter::default();
         let replays = Counter::default();
+        let secret_refresh_failures = Family::<ReferenceLabel, Counter>::default();
+        let secret_age_seconds = Family::<ReferenceLabel, Gauge<f64, AtomicU64>>::default();
+        let secret_revoked = Family::<ReferenceLabel, Gauge>::default();
 
         registry.register("requests", "Requests by source and outcome", requests.clone());
         registry.register_with_unit(
@@ -254,6 +275,22 @@ impl Default for Metrics {
             connections_refused.clone(),
         );
         registry.register("replays", "Events replayed by an operator", replays.clone());
+        registry.register(
+            "secret_refresh_failures",
+            "Times that a secret could not be looked up again; the last good value stays",
+            secret_refresh_failures.clone(),
+        );
+        registry.register_with_unit(
+            "secret_age",
+            "Since a secret was last looked up",
+            Unit::Seconds,
+            secret_age_seconds.clone(),
+        );
+        registry.register(
+            "secret_revoked",
+            "1 while a reference leads to no secret any more",
+            secret_revoked.clone(),
+        );
         Self {
             registry,
             requests,
@@ -270,6 +307,10 @@ impl Default for Metrics {
             connections,
             connections_refused,
             replays,
+            secret_refresh_failures,
+            secret_age_seconds,
+            secret_revoked,
+            secrets_seen: Mutex::default(),
         }
     }
 }
@@ -308,6 +349,42 @@ impl Metrics {
             }),
             seconds: self.delivery_seconds.get_or_create(&label).clone(),
             circuit_open: self.circuit_open.get_or_create(&label).clone(),
+        }
+    }
+
+    /// Shows that a secret could not be looked up.
+    pub fn secret_failed(&self, reference: &str) {
+        self.secret_refresh_failures.get_or_create(&ReferenceLabel::of(reference)).inc();
+    }
+
+    /// Shows that a secret was looked up, and whether it was revoked.
+    pub fn secret_seen(&self, reference: &str, revoked: bool, now: Duration) {
+        let label = ReferenceLabel::of(reference);
+        // It is there from the start, to be alerted on.
+        self.secret_refresh_failures.get_or_create(&label).inc_by(0);
+        self.secret_revoked.get_or_create(&label).set(revoked.into());
+        self.secrets_seen.lock().unwrap_or_else(PoisonError::into_inner).insert(label, now);
+    }
+
+    /// Shows nothing more of secrets but these.
+    pub fn only_secrets(&self, references: &[String]) {
+        let mut seen = self.secrets_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|label, _| {
+            let kept = references.iter().any(|it| **it == *label.reference);
+            if !kept {
+                self.secret_refresh_failures.remove(label);
+                self.secret_age_seconds.remove(label);
+                self.secret_revoked.remove(label);
+            }
+            kept
+        });
+    }
+
+    /// Brings the ages of secrets up to date.
+    pub fn age_secrets(&self, now: Duration) {
+        for (label, seen) in &*self.secrets_seen.lock().unwrap_or_else(PoisonError::into_inner) {
+            let age = now.saturating_sub(*seen).as_secs_f64();
+            self.secret_age_seconds.get_or_create(label).set(age);
         }
     }
 

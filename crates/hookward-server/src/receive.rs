@@ -43,6 +43,11 @@ where
         }
         Err(error) => {
             metrics.count(RequestOutcome::of_error(&error), took);
+            if let (Some(route), ReceiveError::Refused(Refusal::WrongSignature)) = (route, &error) {
+                let name = route.source.name();
+                // A doubt that comes too soon after another one is as good as told.
+                gateway.doubts.note(name, &route.doubt_budget, gateway.clock.elapsed()).ok();
+            }
             log(gateway, route, peer, &error);
             let over_budget = route.map_or(503, |route| route.source.rules().over_budget_status);
             error.answer(over_budget, fastrand::f64())

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
+use arc_swap::ArcSwap;
 use hookward_core::{Timestamp, config, limits};
 use hookward_store::{Expired, StoreError};
 use tokio::{
@@ -12,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::{self, AdminToken},
+    admin::{self, AdminToken, SharedToken},
     deliver,
     gateway::{Gateway, RoutesBuilder},
     listen::{self, Listen},
@@ -26,6 +27,7 @@ pub struct Server {
     gateway: Arc<Gateway>,
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    token: Option<SharedToken>,
     tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
     listener: JoinHandle<()>,
@@ -100,7 +102,9 @@ impl Server {
         let tls = server.tls.as_ref().map(|tls| Tls::load(&tls.cert, &tls.key)).transpose()?;
         let (listener, address) = bind(server.listen)?;
         let admin = match admin {
-            Some((address, token)) => Some((bind(address)?, token)),
+            Some((address, token)) => {
+                Some((bind(address)?, Arc::new(ArcSwap::from_pointee(token))))
+            }
             None => None,
         };
 
@@ -110,6 +114,7 @@ impl Server {
         let listen =
             Listen { listener, workers, tls: tls.clone(), http2_cleartext: server.http2_cleartext };
         let admin_address = admin.as_ref().map(|((_, address), _)| *address);
+        let token = admin.as_ref().map(|(_, token)| Arc::clone(token));
         Ok(Self {
             listener: tokio::spawn(listen::run(Arc::clone(&gateway), listen, stopping.clone())),
             admin: admin.map(|((listener, _), token)| {
@@ -124,6 +129,7 @@ impl Server {
             gateway,
             address,
             admin_address,
+            token,
             tls,
             stop,
             pace,
@@ -152,10 +158,27 @@ impl Server {
         if let Some(tls) = &self.tls {
             tls.renew(tls.read_again()?);
         }
+        self.replace(&mut lanes, routes);
+        Ok(())
+    }
+
+    /// Replaces sources and destinations as [`reload`](Self::reload) does, and nothing else: their secrets are other ones.
+    pub async fn renew(&self, routes: RoutesBuilder) {
+        let mut lanes = self.lanes.lock().await;
+        self.replace(&mut lanes, routes);
+    }
+
+    /// Lets nobody operate the gateway but with this token from now on.
+    pub fn renew_token(&self, token: AdminToken) {
+        if let Some(current) = &self.token {
+            current.store(Arc::new(token));
+        }
+    }
+
+    fn replace(&self, lanes: &mut Lanes, routes: RoutesBuilder) {
         let before = self.gateway.routes();
         self.gateway.routes.store(Arc::new(routes.build(&self.gateway.metrics, Some(&before))));
         lanes.restart(&self.gateway);
-        Ok(())
     }
 
     /// Stops: takes no more webhooks, finishes what is on its way, closes the store. What is not finished within

@@ -1,13 +1,13 @@
-//! Where and as whom DynamoDB is spoken to: what the configuration says, and the environment where it says nothing.
+//! Where and as whom AWS is spoken to: what the configuration says, and the environment where it says nothing.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::{
     Client,
-    config::{Builder, Region},
+    config::{Builder, Region, retry::RetryConfig, timeout::TimeoutConfig},
 };
-use hookward_core::config;
+use hookward_core::{config, limits};
 use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
@@ -23,6 +23,12 @@ use crate::{failure::Failure, secrets};
 
 /// Connections to S3 that are kept: large bodies are few.
 const BUCKET_CONNECTIONS: usize = 16;
+
+/// Connections for secrets: one for each that is asked for at once.
+const SECRET_CONNECTIONS: usize = 8;
+
+/// One try for a secret may take so long.
+const SECRET_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Opens the store as a node of its table. One that is not `serving` leaves the work of nodes that are gone to others.
 pub(crate) async fn open(
@@ -120,7 +126,8 @@ impl Access {
             connection = connection.endpoint_url(endpoint.to_string());
             endpoint.to_string()
         } else {
-            ENDPOINT_VARIABLES.into_iter().try_for_each(encrypted)?;
+            let events = |variable| encrypted(variable, "event");
+            ENDPOINT_VARIABLES.into_iter().try_for_each(events)?;
             let environment = ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
             environment.unwrap_or_else(|| amazons_own(region.as_ref()))
         };
@@ -152,10 +159,52 @@ pub(crate) async fn bucket_connection(
 ) -> Result<aws_sdk_s3::config::Builder, Failure> {
     let (shared, _) = found(config, BUCKET_CONNECTIONS).await?;
     let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-    variables.into_iter().try_for_each(encrypted)?;
+    variables.into_iter().try_for_each(|variable| encrypted(variable, "event"))?;
     // What is not Amazon's own seldom has a name for each bucket.
     let elsewhere = variables.into_iter().any(|variable| secrets::variable(variable).is_some());
     Ok(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere))
+}
+
+/// Clients for secrets, with the patience of who waits for a gateway to start.
+#[derive(Debug)]
+pub(crate) struct SecretClients {
+    pub secrets: aws_sdk_secretsmanager::Client,
+    pub parameters: aws_sdk_ssm::Client,
+    /// Whether a region is known without being named.
+    pub has_region: bool,
+}
+
+/// The way to secrets, `region` being the one of those that name none. Only the environment says where they are, if not at Amazon.
+pub(crate) async fn secret_clients(region: Option<&str>) -> Result<SecretClients, Failure> {
+    const VARIABLES: [&str; 3] =
+        ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL"];
+    VARIABLES.into_iter().try_for_each(|variable| encrypted(variable, "secret"))?;
+    let shared = environment(region, SECRET_CONNECTIONS).await;
+    let retry = RetryConfig::standard().with_max_attempts(3);
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(SECRET_ATTEMPT)
+        .operation_timeout(limits::SECRETS_TIMEOUT)
+        .build();
+    let secrets = aws_sdk_secretsmanager::config::Builder::from(&shared)
+        .retry_config(retry.clone())
+        .timeout_config(timeouts.clone());
+    let parameters =
+        aws_sdk_ssm::config::Builder::from(&shared).retry_config(retry).timeout_config(timeouts);
+    Ok(SecretClients {
+        secrets: aws_sdk_secretsmanager::Client::from_conf(secrets.build()),
+        parameters: aws_sdk_ssm::Client::from_conf(parameters.build()),
+        has_region: shared.region().is_some(),
+    })
+}
+
+/// What the AWS SDK finds in the environment, in this region if it is said.
+async fn environment(region: Option<&str>, connections: usize) -> aws_config::SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(dynamodb::http_client(connections));
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    loader.load().await
 }
 
 /// What the AWS SDK finds in the environment, in the region that the file says.
@@ -163,12 +212,7 @@ async fn found(
     config: &config::DynamoDb,
     connections: usize,
 ) -> Result<(aws_config::SdkConfig, Region), Failure> {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(dynamodb::http_client(connections));
-    if let Some(region) = &config.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    let shared = loader.load().await;
+    let shared = environment(config.region.as_deref(), connections).await;
     match shared.region().cloned() {
         Some(region) => Ok((shared, region)),
         None => {
@@ -178,11 +222,11 @@ async fn found(
 }
 
 /// What the file may not say, the environment may not say either: see `endpoint` in the configuration.
-fn encrypted(variable: &str) -> Result<(), Failure> {
+fn encrypted(variable: &str, shown: &str) -> Result<(), Failure> {
     let Some(url) = secrets::variable(variable) else { return Ok(()) };
     if is_plain_to_another_machine(&url) {
         return Err(Failure::config(format!(
-            "{variable}: plain http to another machine would show every event to the network; use https"
+            "{variable}: plain http to another machine would show every {shown} to the network; use https"
         )));
     }
     Ok(())

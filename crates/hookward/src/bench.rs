@@ -42,7 +42,7 @@ pub(crate) struct Bench {
     /// The endpoint to drive; on loopback
     #[arg(long, requires = "secret")]
     url: Option<String>,
-    /// Where the endpoint's secret is: env:NAME or file:PATH
+    /// Where the endpoint's secret is: env:NAME, file:PATH, or any other reference that a configuration takes
     #[arg(long, requires = "url")]
     secret: Option<String>,
     /// The provider to sign as
@@ -98,8 +98,8 @@ impl Bench {
         runtime()?.block_on(async {
             if let Some(url) = &self.url {
                 let Ok(reference) = self.secret.as_deref().unwrap_or_default().parse::<SecretRef>();
-                let secret =
-                    secrets::follow(&reference).map_err(|error| Failure::of("--secret", &error))?;
+                let secret = secrets::follow(&reference, None).await;
+                let secret = secret.map_err(|error| Failure::of("--secret", &error))?;
                 let uri = client::url(url)?;
                 let address = loopback(&uri)?;
                 let report = self.drive(provider, secret, address, uri.path(), None).await?;

@@ -3,11 +3,16 @@
 use clap::Args;
 use hookward_core::config::{self, Config};
 
-use crate::{failure::Failure, settings::ConfigFile};
+use crate::{
+    failure::Failure,
+    secrets::{Vault, is_elsewhere},
+    settings::{self, ConfigFile},
+};
 
 /// Finds every mistake in a configuration at once, with its line and what to do. Starts nothing.
 ///
 /// Once the file itself is right, secrets are looked up and judged, unless `--no-secrets` says that they are not on this machine.
+/// Those in AWS are not: `hookward doctor` does that.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Check {
@@ -42,8 +47,13 @@ impl Check {
             return Ok(());
         }
         let (config, warnings) = self.file.load()?;
+        let references = settings::references(&config);
+        let elsewhere = references.iter().filter(|it| is_elsewhere(it)).count();
         if !self.no_secrets {
-            self.file.follow(&config)?;
+            let wrong = settings::mistakes(&config, &Vault::here(&references));
+            if !wrong.is_empty() {
+                return Err(Failure::config(self.file.listed(&wrong)));
+            }
         }
         let listed = self.file.listed(&warnings);
         if self.strict && !warnings.is_empty() {
@@ -62,8 +72,16 @@ impl Check {
         if !listed.is_empty() {
             println!("{listed}");
         }
-        let secrets =
-            if self.no_secrets { "secrets not looked at" } else { "secrets found and strong" };
+        let secrets = match elsewhere {
+            _ if self.no_secrets => "secrets not looked at".to_owned(),
+            0 => "secrets found and strong".to_owned(),
+            _ if elsewhere == references.len() => {
+                "secrets in AWS, where `hookward doctor` looks".to_owned()
+            }
+            _ => format!(
+                "secrets found and strong but for {elsewhere} in AWS, where `hookward doctor` looks"
+            ),
+        };
         println!(
             "{}: good ({} sources, {} destinations, {secrets}, {} warnings)",
             self.file.config.display(),

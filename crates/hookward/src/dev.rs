@@ -13,6 +13,7 @@ use hookward_store::Store;
 use crate::{
     failure::Failure,
     logging, sample,
+    secrets::Vault,
     serve::runtime,
     settings::{self, Followed},
     signals::Signals,
@@ -224,7 +225,8 @@ fn listed(mistakes: &[Diagnostic]) -> Failure {
 
 fn start(config: &Config, store: Arc<dyn Store>) -> Result<Server, Failure> {
     let Followed { routes, token } =
-        settings::follow(config).map_err(|mistakes| listed(&mistakes))?;
+        settings::follow(config, &Vault::here(&settings::references(config)))
+            .map_err(|mistakes| listed(&mistakes))?;
     let gateway = Gateway::new(
         store,
         SystemClock::start(),

@@ -14,6 +14,7 @@ mod doctor;
 mod dynamodb;
 mod events;
 mod failure;
+mod keeper;
 mod logging;
 mod operator;
 mod providers;

@@ -1,6 +1,6 @@
 //! An operator's hand on the events: through the running gateway's admin API, or on the store itself when none runs.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use hookward_core::{EventKey, SourceName, Timestamp, config::Config};
@@ -13,11 +13,12 @@ use hookward_server::{
 };
 use hookward_store::{Cursor, Query, State, Store};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use tokio::net::TcpStream;
 
 use crate::{
     client::{Http, NoAnswer},
     failure::Failure,
-    secrets, serve,
+    secrets, serve, settings,
 };
 
 /// Where the events are reached.
@@ -52,8 +53,14 @@ impl Operator {
                     ))
                 });
         };
-        let token =
-            secrets::follow(&admin.token).map_err(|error| Failure::of("admin token", &error))?;
+        let token = secrets::follow(&admin.token, settings::secrets_region(config)).await;
+        let token = match token {
+            // Where no gateway runs there is nobody to show it to.
+            Err(error) if error.is_denied() && !listens(admin.listen).await => {
+                return serve::open_store(config, false, Arc::default()).await.map(Self::Store);
+            }
+            token => token.map_err(|error| Failure::of("admin token", &error))?,
+        };
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Failure::config("the admin token holds characters that no header can"))?;
         authorization.set_sensitive(true);
@@ -199,6 +206,11 @@ impl Operator {
         serde_json::from_slice(&answer.body)
             .map_err(|error| Failure::of("the gateway's answer", &error).into())
     }
+}
+
+/// Whether somebody listens there.
+async fn listens(address: SocketAddr) -> bool {
+    TcpStream::connect(address).await.is_ok()
 }
 
 enum Unanswered {

@@ -1,14 +1,59 @@
 //! Following references to secrets: the one place that reads the environment.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use hookward_core::secret::{Secret, SecretRef};
+use hookward_core::{
+    scheme::SchemeError,
+    secret::{Secret, SecretRef},
+};
+
+mod amazon;
+mod backends;
+mod vault;
+
+pub(crate) use backends::{Backends, Look};
+pub(crate) use vault::{Renewed, Vault};
+
+/// What a reference leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct Versions {
+    /// The one that counts; or why there is none: its backend says so, and not that it cannot tell.
+    pub current: Result<Secret, SecretError>,
+    /// The one before it, which counts too while senders move over.
+    pub previous: Option<Secret>,
+}
+
+impl Versions {
+    fn only(secret: Secret) -> Self {
+        Self { current: Ok(secret), previous: None }
+    }
+
+    fn none(why: SecretError) -> Self {
+        Self { current: Err(why), previous: None }
+    }
+
+    /// Whether nothing counts any more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.current.is_err() && self.previous.is_none()
+    }
+
+    /// Whether the same counts.
+    fn is_as(&self, other: &Self) -> bool {
+        let same = match (&self.current, &other.current) {
+            (Ok(one), Ok(other)) => one == other,
+            (Err(_), Err(_)) => true,
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        };
+        same && self.previous == other.previous
+    }
+}
 
 /// Why a reference leads nowhere. Names the reference, never what is behind it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum SecretError {
     #[error("{0}: the environment variable is not set (or is not text)")]
     NoVariable(SecretRef),
@@ -17,7 +62,7 @@ pub(crate) enum SecretError {
         reference: SecretRef,
         path: PathBuf,
         #[source]
-        cause: io::Error,
+        cause: Arc<io::Error>,
     },
     #[error("{reference}: {path} is readable by others: `chmod 600 {path}`")]
     OpenToAll { reference: SecretRef, path: PathBuf },
@@ -27,28 +72,117 @@ pub(crate) enum SecretError {
     NoCredentials(SecretRef),
     #[error("{0}: a credential's name is a file name")]
     BadCredential(SecretRef),
+    #[error("{reference} is refused: {reason}")]
+    Refused { reference: SecretRef, reason: SchemeError },
+    /// AWS says so.
+    #[error("{reference}: {why}")]
+    Amazon { reference: SecretRef, verdict: Verdict, why: String },
 }
 
-/// The secret that a reference leads to.
-pub(crate) fn follow(reference: &SecretRef) -> Result<Secret, SecretError> {
-    match reference {
+/// What AWS says of a secret that it does not give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is not there, or not any more.
+    Gone,
+    /// It is there, and no secret can be made of it.
+    Unusable,
+    /// These credentials may not read it.
+    Denied,
+    /// It cannot be asked for so: no region, not a name.
+    Impossible,
+    /// Nothing: nobody was asked, or it answered with a failure.
+    Unknown,
+}
+
+impl SecretError {
+    /// What to do about it.
+    pub(crate) fn todo(&self) -> Option<String> {
+        let Self::Amazon { reference, verdict, .. } = self else { return None };
+        Some(match verdict {
+            Verdict::Impossible => return None,
+            Verdict::Gone => {
+                "create or restore it, or correct its name, region and account".to_owned()
+            }
+            Verdict::Unusable => "put the secret there as its issuer shows it".to_owned(),
+            Verdict::Denied => {
+                let action = match reference {
+                    SecretRef::AwsSsm(_) => "ssm:GetParameter",
+                    _ => "secretsmanager:GetSecretValue",
+                };
+                format!(
+                    "let these credentials {action} on it, and kms:Decrypt on its key where that is one of your own: `hookward dynamodb iam` and docs/secrets.md have the policy"
+                )
+            }
+            Verdict::Unknown => {
+                "see that this machine has AWS credentials, a region, and a way to AWS".to_owned()
+            }
+        })
+    }
+
+    /// Whether it may pass by itself, so that another try makes sense.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Amazon { verdict: Verdict::Unknown, .. })
+    }
+
+    /// Whether the credentials may not.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Amazon { verdict: Verdict::Denied, .. })
+    }
+}
+
+/// An error and its cause, in one line.
+pub(crate) struct Whole<'e>(pub &'e SecretError);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = std::error::Error::source(self.0);
+        write!(f, "{}", self.0)?;
+        cause.map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}
+
+/// Whether a reference leads out of this machine.
+pub(crate) fn is_elsewhere(reference: &SecretRef) -> bool {
+    matches!(reference, SecretRef::AwsSm { .. } | SecretRef::AwsSsm(_))
+}
+
+/// Whether a reference can lead to another secret while the process runs.
+pub(crate) fn can_change(reference: &SecretRef) -> bool {
+    !matches!(reference, SecretRef::Env(_) | SecretRef::Literal(_))
+}
+
+/// The secret that a single reference leads to.
+pub(crate) async fn follow(
+    reference: &SecretRef,
+    region: Option<&str>,
+) -> Result<Secret, SecretError> {
+    let backends = Backends::default();
+    let looked = backends.look(std::slice::from_ref(reference), region).await.pop();
+    looked.expect("one for each reference")?.current
+}
+
+/// The secret that a reference leads to on this machine; `None` when it leads elsewhere.
+fn follow_here(reference: &SecretRef) -> Option<Result<Secret, SecretError>> {
+    Some(match reference {
         SecretRef::Env(name) => variable(name)
             .map(Secret::new)
             .ok_or_else(|| SecretError::NoVariable(reference.clone())),
         SecretRef::File(path) => {
-            refuse_open_to_all(reference, path)?;
-            read(reference, path)
+            refuse_open_to_all(reference, path).and_then(|()| read(reference, path))
         }
-        SecretRef::Credential(name) => {
-            if name.contains('/') || name.starts_with('.') {
-                return Err(SecretError::BadCredential(reference.clone()));
-            }
-            let folder = variable("CREDENTIALS_DIRECTORY")
-                .ok_or_else(|| SecretError::NoCredentials(reference.clone()))?;
-            read(reference, &Path::new(&folder).join(name))
-        }
+        SecretRef::Credential(name) => credential(reference, name),
         SecretRef::Literal(secret) => Ok(secret.clone()),
+        SecretRef::AwsSm { .. } | SecretRef::AwsSsm(_) => return None,
+    })
+}
+
+fn credential(reference: &SecretRef, name: &str) -> Result<Secret, SecretError> {
+    if name.contains('/') || name.starts_with('.') {
+        return Err(SecretError::BadCredential(reference.clone()));
     }
+    let folder = variable("CREDENTIALS_DIRECTORY")
+        .ok_or_else(|| SecretError::NoCredentials(reference.clone()))?;
+    read(reference, &Path::new(&folder).join(name))
 }
 
 /// A variable of the environment.
@@ -59,8 +193,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// The file's text without its last line break, which editors and `echo` add.
 fn read(reference: &SecretRef, path: &Path) -> Result<Secret, SecretError> {
-    let failed =
-        |cause| SecretError::NoFile { reference: reference.clone(), path: path.to_owned(), cause };
+    let failed = |cause| SecretError::NoFile {
+        reference: reference.clone(),
+        path: path.to_owned(),
+        cause: Arc::new(cause),
+    };
     let mut text = fs::read_to_string(path).map_err(failed)?;
     if text.ends_with('\n') {
         text.pop();

@@ -16,7 +16,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use crate::{
     client::{self, Http},
     failure::Failure,
-    providers, sample, secrets,
+    providers, sample,
+    secrets::{self, Backends, Vault},
     serve::runtime,
     settings::{self, ConfigFile},
 };
@@ -38,7 +39,7 @@ pub(crate) struct Send {
     /// Where to post; the configuration's own address and path when left out
     #[arg(long)]
     url: Option<String>,
-    /// Where the secret is: env:NAME or file:PATH
+    /// Where the secret is: env:NAME, file:PATH, or any other reference that a configuration takes
     #[arg(long, required_unless_present = "source")]
     secret: Option<String>,
     /// A file with the body to send instead of a sample
@@ -93,7 +94,11 @@ impl Send {
                     names.join(", ")
                 ))
             })?;
-            let source = settings::source(found)
+            let references: Vec<_> = settings::of_source(found).cloned().collect();
+            let region = settings::secrets_region(&config);
+            let backends = Backends::default();
+            let vault = runtime()?.block_on(Vault::of(&references, region, &backends));
+            let source = settings::source(found, &vault)
                 .map_err(|mistakes| Failure::config(self.file.listed(&mistakes)))?;
             let scheme = if config.server.tls.is_some() { "https" } else { "http" };
             let own = format!("{scheme}://{}{}", config.server.listen, found.rules.path);
@@ -107,11 +112,11 @@ impl Send {
         let Ok(reference) = secret.parse::<SecretRef>();
         if matches!(reference, SecretRef::Literal(_)) {
             return Err(Failure::new(
-                "--secret takes env:NAME or file:PATH: a secret on a command line is seen by everyone on the machine",
+                "--secret takes env:NAME, file:PATH or another reference: a secret on a command line is seen by everyone on the machine",
             ));
         }
-        let secret =
-            secrets::follow(&reference).map_err(|error| Failure::of("--secret", &error))?;
+        let secret = runtime()?.block_on(secrets::follow(&reference, None));
+        let secret = secret.map_err(|error| Failure::of("--secret", &error))?;
         let name =
             SourceName::parse(provider.name).map_err(|error| Failure::of("provider", &error))?;
         let source = Source::new(

@@ -1,6 +1,9 @@
 //! `hookward serve`: configuration, store, listeners, signals, drain.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use clap::Args;
 use hookward_core::{
@@ -8,7 +11,7 @@ use hookward_core::{
     config::{Config, StoreConfig},
     rate::Budget,
 };
-use hookward_server::{Gateway, Server, SystemClock, admin::AdminToken, gateway::RoutesBuilder};
+use hookward_server::{Gateway, Server, SystemClock};
 use hookward_store::{
     Store,
     dynamodb::WriteBudgets,
@@ -18,12 +21,14 @@ use hookward_store::{
 use crate::{
     aws,
     failure::Failure,
+    keeper::Keeper,
     logging,
+    secrets::Backends,
     settings::{ConfigFile, Followed},
     signals::{Signals, Told},
 };
 
-/// Runs the gateway until SIGTERM or Ctrl-C. SIGHUP reloads sources, destinations and certificates, all of them or none;
+/// Runs the gateway until SIGTERM or Ctrl-C. SIGHUP reloads sources, destinations, secrets and certificates, all of them or none;
 /// of other keys that changed it says that they need a restart.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -34,13 +39,15 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (config, warnings) = self.file.load()?;
-        let Followed { routes, token } = self.file.follow(&config)?;
+        let runtime = runtime()?;
+        let backends = Box::new(Backends::default());
+        let started = Keeper::start(self.file.clone(), config.clone(), backends);
+        let (keeper, followed) = runtime.block_on(started)?;
         logging::start(&config.log)?;
         for warning in &warnings {
             tracing::warn!("{}:{warning}", self.file.config.display());
         }
-        let runtime = runtime()?;
-        let ended = runtime.block_on(self.serve(&config, routes, token));
+        let ended = runtime.block_on(self.serve(&config, keeper, followed));
         // What hangs at the end, such as a disk, does not hold the process up.
         runtime.shutdown_background();
         ended
@@ -49,8 +56,8 @@ impl Serve {
     async fn serve(
         &self,
         config: &Config,
-        routes: RoutesBuilder,
-        token: Option<AdminToken>,
+        keeper: Keeper,
+        Followed { routes, token }: Followed,
     ) -> Result<(), Failure> {
         let budgets = Arc::new(WriteBudgets::default());
         budgets.set(write_budgets(config));
@@ -64,16 +71,13 @@ impl Serve {
         );
         let mut signals =
             Signals::listen().map_err(|error| Failure::of("cannot listen to signals", &error))?;
-        let admin =
-            config.admin.as_ref().zip(token.clone()).map(|(admin, token)| (admin.listen, token));
+        let admin = config.admin.as_ref().zip(token).map(|(admin, token)| (admin.listen, token));
         let server = Server::start(gateway, &config.server, admin)
             .map_err(|error| Failure::of("cannot start", &error))?;
         announce(&server, config);
-        loop {
-            match signals.next().await {
-                Told::Stop => break,
-                Told::Reload => self.reload(&server, &budgets, config, token.as_ref()).await,
-            }
+        tokio::select! {
+            () = self.told_to_stop(&mut signals, &server, &budgets, config, &keeper) => {}
+            never = keeper.keep(&server) => match never {},
         }
         tracing::info!(
             drain_s = config.server.drain.as_secs(),
@@ -94,38 +98,54 @@ impl Serve {
         Ok(())
     }
 
-    /// Takes new sources, destinations and certificates whole, or none of it. `running` and `token` are what it was started
-    /// with: what of it is another now is told to need a restart.
+    /// Reloads whenever it is told to, until it is told to stop: a reload that waits for something does not put that off.
+    async fn told_to_stop(
+        &self,
+        signals: &mut Signals,
+        server: &Server,
+        budgets: &WriteBudgets,
+        running: &Config,
+        keeper: &Keeper,
+    ) {
+        while signals.next().await == Told::Reload {
+            // Told again meanwhile, it begins again: the file may have changed since it was read.
+            let again = AtomicBool::new(true);
+            while again.swap(false, Ordering::Relaxed) {
+                tokio::select! {
+                    () = self.reload(server, budgets, running, keeper) => {}
+                    () = signals.stop(|| again.store(true, Ordering::Relaxed)) => return,
+                }
+            }
+        }
+    }
+
+    /// Takes new sources, destinations, secrets and certificates whole, or none of it. `running` is what it was started with:
+    /// what of it is another now is told to need a restart.
     async fn reload(
         &self,
         server: &Server,
         budgets: &WriteBudgets,
         running: &Config,
-        token: Option<&AdminToken>,
+        keeper: &Keeper,
     ) {
         let reloaded = async {
             let (config, warnings) = self.file.load()?;
-            let Followed { routes, token: new_token } = self.file.follow(&config)?;
             for warning in &warnings {
                 tracing::warn!("{}:{warning}", self.file.config.display());
             }
-            let mut fixed = running.needs_restart_for(&config);
-            let same_place = !fixed.iter().any(|key| matches!(*key, "admin" | "admin.token"));
-            if same_place && new_token.as_ref() != token {
-                fixed.push("what admin.token leads to");
-            }
+            let fixed = running.needs_restart_for(&config);
+            let writes: Vec<_> = write_budgets(&config).collect();
+            keeper.reload(server, config).await?;
+            budgets.set(writes);
             if !fixed.is_empty() {
                 tracing::warn!("changed, and not taken up before a restart: {}", fixed.join(", "));
             }
-            server
-                .reload(routes)
-                .await
-                .map_err(|error| Failure::of("certificate not reloaded", &error))?;
-            budgets.set(write_budgets(&config));
             Ok::<_, Failure>(())
         };
         match reloaded.await {
-            Ok(()) => tracing::info!("configuration reloaded: sources, destinations, certificates"),
+            Ok(()) => tracing::info!(
+                "configuration reloaded: sources, destinations, secrets, certificates"
+            ),
             Err(failure) => {
                 tracing::error!("configuration not reloaded, the former stays: {failure}");
             }

@@ -10,9 +10,10 @@ use hookward_core::{
     Source,
     config::{
         Admin, Config, DestinationConfig, Diagnostic, Dialect, Place, SecretConfig, SourceConfig,
+        StoreConfig,
     },
     scheme::{Scheme, SchemeError},
-    secret::{Secret, SecretRef},
+    secret::{Secret, SecretRef, Validity},
 };
 use hookward_server::{
     admin::AdminToken,
@@ -20,7 +21,10 @@ use hookward_server::{
     gateway::RoutesBuilder,
 };
 
-use crate::{failure::Failure, secrets};
+use crate::{
+    failure::Failure,
+    secrets::{Look, SecretError, Vault, Whole},
+};
 
 /// Which configuration file.
 #[derive(Clone, Debug, Args)]
@@ -55,10 +59,13 @@ impl ConfigFile {
         Ok((config.relative_to(&folder), warnings))
     }
 
-    /// Follows every reference of a configuration that was [`load`](Self::load)ed; what is wrong with secrets is one failure
-    /// that lists all of it.
-    pub(crate) fn follow(&self, config: &Config) -> Result<Followed, Failure> {
-        follow(config).map_err(|mistakes| Failure::config(self.listed(&mistakes)))
+    /// Makes everything of a configuration that was [`load`](Self::load)ed; what is wrong with secrets is one failure
+    /// that lists all of it. The configuration is not to blame for what may be there at another try.
+    pub(crate) fn follow(&self, config: &Config, vault: &Vault) -> Result<Followed, Failure> {
+        follow(config, vault).map_err(|mistakes| {
+            let listed = self.listed(&mistakes);
+            if vault.may_pass() { Failure::new(listed) } else { Failure::config(listed) }
+        })
     }
 
     /// Diagnostics, a line each, behind the file's name.
@@ -84,92 +91,240 @@ pub(crate) struct Followed {
     pub token: Option<AdminToken>,
 }
 
-/// Follows every reference and judges every secret. All that is wrong is told at once, in the order of the file, each with
-/// its place.
-pub(crate) fn follow(config: &Config) -> Result<Followed, Vec<Diagnostic>> {
-    let sources = all(config.sources.iter().map(source));
-    let destinations = all(config.destinations.iter().map(destination));
-    let token = config.admin.as_ref().map(admin_token).transpose().map_err(|it| vec![it]);
-    match (sources, destinations, token) {
-        (Ok(sources), Ok(destinations), Ok(token)) => {
-            Ok(Followed { routes: RoutesBuilder::new(sources, destinations), token })
-        }
-        (sources, destinations, token) => {
-            let mistakes = [sources.err(), destinations.err(), token.err()];
-            let mut mistakes: Vec<_> = mistakes.into_iter().flatten().flatten().collect();
-            mistakes.sort_by_key(|it| (it.line, it.column));
-            Err(mistakes)
+/// Every reference to a secret, each one once.
+pub(crate) fn references(config: &Config) -> Vec<SecretRef> {
+    let mut references: Vec<SecretRef> = Vec::new();
+    let sources = config.sources.iter().flat_map(of_source);
+    let destinations = config.destinations.iter().flat_map(of_destination);
+    let token = config.admin.iter().map(|admin| &admin.token);
+    for reference in sources.chain(destinations).chain(token) {
+        if !references.contains(reference) {
+            references.push(reference.clone());
         }
     }
+    references
 }
 
-/// All that was made, or all mistakes.
-fn all<T>(
-    made: impl Iterator<Item = Result<T, Vec<Diagnostic>>>,
-) -> Result<Vec<T>, Vec<Diagnostic>> {
-    let (mut good, mut mistakes) = (Vec::new(), Vec::new());
-    for made in made {
-        match made {
-            Ok(made) => good.push(made),
-            Err(wrong) => mistakes.extend(wrong),
+/// The references of a source.
+pub(crate) fn of_source(config: &SourceConfig) -> impl Iterator<Item = &SecretRef> {
+    config.secrets.iter().map(|it| &it.reference)
+}
+
+/// The references of a destination.
+pub(crate) fn of_destination(config: &DestinationConfig) -> impl Iterator<Item = &SecretRef> {
+    std::iter::once(&config.secret).chain(&config.previous_secret)
+}
+
+/// The AWS region of secrets that name none, where the file says it.
+pub(crate) fn secrets_region(config: &Config) -> Option<&str> {
+    let of_store = match &config.store {
+        StoreConfig::DynamoDb(store) => store.region.as_deref(),
+        StoreConfig::Embedded(_) => None,
+    };
+    config.secrets.region.as_deref().or(of_store)
+}
+
+/// What all references of a configuration lead to.
+pub(crate) async fn look(config: &Config, backends: &dyn Look) -> Vault {
+    Vault::of(&references(config), secrets_region(config), backends).await
+}
+
+/// What is wrong with the secrets that were looked up: all of it, in the order of the file, each with its place.
+pub(crate) fn mistakes(config: &Config, vault: &Vault) -> Vec<Diagnostic> {
+    let sources = config.sources.iter().flat_map(|it| source_secrets(it, vault).1);
+    let destinations = config.destinations.iter().flat_map(|it| destination_secrets(it, vault).1);
+    let token = config.admin.iter().filter_map(|it| token_of(it, vault).1);
+    let mut mistakes: Vec<_> = sources.chain(destinations).chain(token).collect();
+    mistakes.sort_by_key(|it| (it.line, it.column));
+    mistakes
+}
+
+/// Makes everything of secrets that were looked up, or says all that is wrong with them.
+pub(crate) fn follow(config: &Config, vault: &Vault) -> Result<Followed, Vec<Diagnostic>> {
+    let wrong = mistakes(config, vault);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let sources = config.sources.iter().map(|it| source(it, vault)).collect::<Result<_, _>>()?;
+    let destinations = config.destinations.iter().map(|it| destination(it, vault));
+    let destinations = destinations.collect::<Result<_, _>>()?;
+    let token = config.admin.as_ref().map(|it| admin_token(it, vault)).transpose()?;
+    Ok(Followed { routes: RoutesBuilder::new(sources, destinations), token })
+}
+
+/// What becomes of a running gateway when secrets have changed: whatever has one left goes on. With what is wrong.
+pub(crate) fn go_on(config: &Config, vault: &Vault) -> (Followed, Vec<Diagnostic>) {
+    let mut wrong = mistakes(config, vault);
+    let mut said = |place: &Place, what: String| wrong.push(Diagnostic::error(place, what, None));
+    let mut sources = Vec::with_capacity(config.sources.len());
+    for it in &config.sources {
+        let (secrets, _) = source_secrets(it, vault);
+        sources.push(Source::new(it.rules.clone(), secrets).unwrap_or_else(|_| {
+            said(&it.place, "no secret of it counts any more: it takes nothing".to_owned());
+            Source::revoked(it.rules.clone())
+        }));
+    }
+    let mut destinations = Vec::with_capacity(config.destinations.len());
+    for it in &config.destinations {
+        match destination(it, vault) {
+            Ok(made) => destinations.push(made),
+            Err(_) => said(
+                &it.place,
+                "there is no secret to sign with any more: its events wait".to_owned(),
+            ),
         }
     }
-    if mistakes.is_empty() { Ok(good) } else { Err(mistakes) }
+    let token = config.admin.as_ref().map(|it| {
+        token_of(it, vault).0.unwrap_or_else(|| {
+            said(&it.place, "there is no token any more: it lets nobody in".to_owned());
+            AdminToken::revoked()
+        })
+    });
+    (Followed { routes: RoutesBuilder::new(sources, destinations), token }, wrong)
+}
+
+/// Whether everything that a reference is for can do with this secret.
+pub(crate) fn suits(
+    config: &Config,
+    reference: &SecretRef,
+    secret: &Secret,
+) -> Result<(), SchemeError> {
+    for source in &config.sources {
+        for it in source.secrets.iter().filter(|it| it.reference == *reference) {
+            verifies(source, it)(secret.clone())?;
+        }
+    }
+    if config.destinations.iter().flat_map(of_destination).any(|it| it == reference) {
+        signs(secret.clone())?;
+    }
+    if config.admin.iter().any(|admin| admin.token == *reference) {
+        lets_in(secret.clone())?;
+    }
+    Ok(())
 }
 
 /// A source with its secrets.
-pub(crate) fn source(config: &SourceConfig) -> Result<Source, Vec<Diagnostic>> {
-    let secrets = all(config.secrets.iter().map(|it| {
-        let SecretConfig { reference, validity, place } = it;
-        let scheme = |secret| Scheme::new(config.rules.scheme.clone(), vec![(secret, *validity)]);
-        let secret = judged(reference, place, None, scheme);
-        secret.map(|(secret, _)| (secret, *validity)).map_err(|wrong| vec![wrong])
-    }))?;
+pub(crate) fn source(config: &SourceConfig, vault: &Vault) -> Result<Source, Vec<Diagnostic>> {
+    let (secrets, wrong) = source_secrets(config, vault);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
     Source::new(config.rules.clone(), secrets)
         .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
 }
 
+/// The secrets of a source that can be used, and what is wrong with the others.
+pub(crate) fn source_secrets(
+    config: &SourceConfig,
+    vault: &Vault,
+) -> (Vec<(Secret, Validity)>, Vec<Diagnostic>) {
+    let (mut secrets, mut wrong) = (Vec::new(), Vec::new());
+    for it in &config.secrets {
+        let (used, mistake) = used(vault, &it.reference, &it.place, None, verifies(config, it));
+        secrets.extend(used.into_iter().map(|(secret, ())| (secret, it.validity)));
+        wrong.extend(mistake);
+    }
+    (secrets, wrong)
+}
+
 /// A destination with its secrets.
-pub(crate) fn destination(config: &DestinationConfig) -> Result<Destination, Vec<Diagnostic>> {
-    const HELP: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
-    let current = (&config.secret, &config.secret_place);
-    let previous = config.previous_secret.iter().zip(&config.previous_secret_place);
-    let secrets = all(std::iter::once(current).chain(previous).map(|(reference, place)| {
-        judged(reference, place, Some(HELP), destination::signer)
-            .map(|(secret, _)| secret)
-            .map_err(|wrong| vec![wrong])
-    }))?;
+pub(crate) fn destination(
+    config: &DestinationConfig,
+    vault: &Vault,
+) -> Result<Destination, Vec<Diagnostic>> {
+    let (secrets, wrong) = destination_secrets(config, vault);
+    if secrets.is_empty() && !wrong.is_empty() {
+        return Err(wrong);
+    }
     Destination::new(config.clone(), secrets)
         .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
 }
 
-/// The admin API's token.
-pub(crate) fn admin_token(config: &Admin) -> Result<AdminToken, Diagnostic> {
-    judged(&config.token, &config.place, None, |secret| {
-        AdminToken::new(secret).map_err(|reason| SchemeError::WeakSecret { index: 0, reason })
-    })
-    .map(|(_, token)| token)
+/// The secrets that deliveries are signed with, the current one first, none without it; and what is wrong with the others.
+pub(crate) fn destination_secrets(
+    config: &DestinationConfig,
+    vault: &Vault,
+) -> (Vec<Secret>, Vec<Diagnostic>) {
+    const HELP: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
+    let look = |reference, place| used(vault, reference, place, Some(HELP), signs);
+    let (mut secrets, current_wrong) = look(&config.secret, &config.secret_place);
+    let mut wrong: Vec<_> = current_wrong.into_iter().collect();
+    if let (Some(reference), Some(place)) = (&config.previous_secret, &config.previous_secret_place)
+    {
+        let (previous, previous_wrong) = look(reference, place);
+        wrong.extend(previous_wrong);
+        if !secrets.is_empty() {
+            secrets.extend(previous.into_iter().take(1));
+        }
+    }
+    (secrets.into_iter().map(|(secret, ())| secret).collect(), wrong)
 }
 
-/// The secret that a reference leads to and what is made of it, if it is one to use. What is wrong with it is about the place of the reference.
-fn judged<T>(
+/// The admin API's token.
+pub(crate) fn admin_token(config: &Admin, vault: &Vault) -> Result<AdminToken, Vec<Diagnostic>> {
+    match token_of(config, vault) {
+        (Some(token), None) => Ok(token),
+        (_, wrong) => Err(wrong.into_iter().collect()),
+    }
+}
+
+pub(crate) fn token_of(config: &Admin, vault: &Vault) -> (Option<AdminToken>, Option<Diagnostic>) {
+    let (tokens, wrong) = used(vault, &config.token, &config.place, None, lets_in);
+    (tokens.into_iter().map(|(_, token)| token).reduce(AdminToken::or), wrong)
+}
+
+/// Whether a source can verify with a secret.
+fn verifies<'c>(
+    source: &'c SourceConfig,
+    it: &'c SecretConfig,
+) -> impl Fn(Secret) -> Result<(), SchemeError> + 'c {
+    |secret| Scheme::new(source.rules.scheme.clone(), vec![(secret, it.validity)]).map(drop)
+}
+
+fn signs(secret: Secret) -> Result<(), SchemeError> {
+    destination::signer(secret).map(drop)
+}
+
+fn lets_in(secret: Secret) -> Result<AdminToken, SchemeError> {
+    AdminToken::new(secret).map_err(|reason| SchemeError::WeakSecret { index: 0, reason })
+}
+
+/// The secrets that a reference leads to, the current one first, and what is made of each. What is wrong with the current one is
+/// about the place of the reference; a former one that is of no use, such as the placeholder before the first secret, is left out.
+fn used<T>(
+    vault: &Vault,
     reference: &SecretRef,
     place: &Place,
     help: Option<&str>,
-    use_it: impl FnOnce(Secret) -> Result<T, SchemeError>,
-) -> Result<(Secret, T), Diagnostic> {
-    let mistake =
-        |message, help: Option<&str>| Diagnostic::error(place, message, help.map(str::to_owned));
-    let secret = secrets::follow(reference).map_err(|error| {
-        let cause =
-            std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        mistake(format!("{error}{cause}"), None)
-    })?;
-    match use_it(secret.clone()) {
-        Ok(made) => Ok((secret, made)),
-        Err(SchemeError::WeakSecret { reason, .. }) => {
-            Err(mistake(format!("{reference} is refused: {reason}"), help))
-        }
-        Err(other) => Err(mistake(format!("{reference} is refused: {other}"), help)),
+    use_it: impl Fn(Secret) -> Result<T, SchemeError>,
+) -> (Vec<(Secret, T)>, Option<Diagnostic>) {
+    let refused = |why: String, help: Option<&str>| {
+        let message = format!("{reference} is refused: {why}");
+        Diagnostic::error(place, message, help.map(str::to_owned))
+    };
+    let lost = |why: &SecretError| Diagnostic::error(place, Whole(why).to_string(), why.todo());
+    let versions = match vault.get(reference) {
+        // Not looked up: what is elsewhere is not missed here.
+        None => return (Vec::new(), None),
+        Some(Err(why)) => return (Vec::new(), Some(lost(why))),
+        Some(Ok(versions)) => versions,
+    };
+    let mut made = Vec::with_capacity(2);
+    let mut wrong = None;
+    match &versions.current {
+        Ok(secret) => match use_it(secret.clone()) {
+            Ok(it) => made.push((secret.clone(), it)),
+            Err(SchemeError::WeakSecret { reason, .. }) => {
+                wrong = Some(refused(reason.to_string(), help));
+            }
+            Err(other) => wrong = Some(refused(other.to_string(), help)),
+        },
+        Err(why) => wrong = Some(lost(why)),
     }
+    if let Some(secret) = &versions.previous
+        && let Ok(it) = use_it(secret.clone())
+    {
+        made.push((secret.clone(), it));
+    }
+    (made, wrong)
 }

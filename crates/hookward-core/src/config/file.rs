@@ -40,6 +40,8 @@ section! {
         optional admin: TableOf::<Admin>::NEW => Admin = "no admin listener";
         /// Where events are kept.
         section store: TableOf::<Store>::NEW => Store;
+        /// How secrets are kept up to date.
+        section secrets: TableOf::<Secrets>::NEW => Secrets;
         /// Who sends: a table for each source, under the source's name.
         optional sources: MapOf { keys: SECTION_NAME, values: TableOf::<Source>::NEW } => Vec<(At<String>, At<Source>)> = "nobody: at least one source is needed";
         /// Where events go: a table for each destination, under the destination's name.
@@ -120,6 +122,16 @@ section! {
         optional large_bodies_prefix: PREFIX => String = "`hookward/`";
         /// The most write units a second that the table may cost: what `hookward dynamodb create` sets as its cap.
         optional write_units_max: Whole(1..=10_000_000) => u32 = "`4000`, what a new table takes at once";
+    }
+}
+
+section! {
+    /// How secrets are kept up to date. See [Secrets](secrets.md).
+    pub(super) struct Secrets {
+        /// How often references (all but `env:`) are followed again while the gateway runs: what was revoked counts no longer than this.
+        default refresh: length(30, DAY) => Duration = limits::SECRETS_REFRESH_DEFAULT;
+        /// The AWS region of `aws-sm:` and `aws-ssm:` references by name. An ARN has its own.
+        optional region: REGION => String = "that of a `dynamodb` store, or what the environment says: `AWS_REGION`, the AWS profile, or the machine";
     }
 }
 

@@ -595,27 +595,40 @@ impl Kind for SecretReference {
             SecretRef::File(path) if path.as_os_str().as_encoded_bytes().contains(&0) => {
                 ("a path has no NUL character", "write file: and a path")
             }
-            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Credential(_) => {
+            SecretRef::AwsSm { name, .. } if !secret_name(name) => (
+                "what follows aws-sm: is not the name or ARN of a secret",
+                "a name has letters, digits and any of / _ + = . @ - such as aws-sm:prod/stripe; behind # is a key of its JSON",
+            ),
+            SecretRef::AwsSm { key: Some(key), .. } if key.is_empty() => (
+                "no key follows the #",
+                "write the key of the secret's JSON that holds the text, such as aws-sm:prod/webhooks#stripe",
+            ),
+            SecretRef::AwsSsm(name) if !parameter_name(name) => (
+                "what follows aws-ssm: is not the name or ARN of a parameter",
+                "a name has letters, digits and any of / _ . - and names no version, such as aws-ssm:/prod/stripe",
+            ),
+            SecretRef::Env(_)
+            | SecretRef::File(_)
+            | SecretRef::Credential(_)
+            | SecretRef::AwsSm { .. }
+            | SecretRef::AwsSsm(_) => {
                 return Some(reference);
-            }
-            SecretRef::Literal(_)
-                if text.starts_with("aws-sm:") || text.starts_with("aws-ssm:") =>
-            {
-                ("secrets are not read from AWS in this build", "use env:, file: or credential:")
             }
             SecretRef::Literal(_) if text.starts_with('$') => (
                 "variables are not expanded in this file",
                 "write env: and the name of the variable, without $ and braces",
             ),
-            SecretRef::Literal(_) if ["env:", "file:", "credential:"].contains(&text) => {
-                ("nothing follows the colon", "write env:NAME, file:/path or credential:NAME")
+            SecretRef::Literal(_)
+                if ["env:", "file:", "credential:", "aws-sm:", "aws-ssm:"].contains(&text) =>
+            {
+                ("nothing follows the colon", WHERE)
             }
             SecretRef::Literal(_) if context.dialect == Dialect::Dev => {
                 return Some(SecretRef::Literal(Secret::new(text.to_owned())));
             }
             SecretRef::Literal(_) => (
                 "a secret is not written in this file, where it would be copied along with it",
-                "write where it is: env:NAME, file:/path or credential:NAME",
+                WHERE,
             ),
         };
         context.error_with_help(spot, message, help);
@@ -623,12 +636,51 @@ impl Kind for SecretReference {
     }
 
     fn words(&self) -> String {
-        "a reference to a secret: \"env:NAME\", \"file:/path\" or \"credential:NAME\"".to_owned()
+        "a reference to a secret: \"env:NAME\", \"file:/path\", \"credential:NAME\", \"aws-sm:NAME\" or \"aws-ssm:NAME\"".to_owned()
     }
 
     fn schema(&self) -> Json {
-        json!({ "type": "string", "pattern": "^(env|file|credential):.+$" })
+        json!({ "type": "string", "pattern": "^(env|file|credential|aws-sm|aws-ssm):.+$" })
     }
+}
+
+const WHERE: &str =
+    "write where it is: env:NAME, file:/path, credential:NAME, aws-sm:NAME or aws-ssm:NAME";
+
+/// Whether AWS Secrets Manager could have a secret of this name or ARN.
+fn secret_name(name: &str) -> bool {
+    let known = |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b);
+    is_of_aws(name, "secretsmanager", "secret:", 512, known)
+}
+
+/// Whether AWS Systems Manager could have a parameter of this name or ARN.
+fn parameter_name(name: &str) -> bool {
+    let known = |b: u8| b.is_ascii_alphanumeric() || b"/_.-".contains(&b);
+    is_of_aws(name, "ssm", "parameter/", 1011, known)
+}
+
+/// Whether it is `arn:partition:service:region:account:kind` and a name, or a name alone.
+fn is_of_aws(
+    name: &str,
+    service: &str,
+    kind: &str,
+    max: usize,
+    known: impl Fn(u8) -> bool,
+) -> bool {
+    let named = |name: &str| (1..=max).contains(&name.len()) && name.bytes().all(&known);
+    let Some(arn) = name.strip_prefix("arn:") else { return named(name) };
+    let mut parts = arn.splitn(5, ':');
+    let plain = |part: Option<&str>| {
+        part.is_some_and(|it| {
+            !it.is_empty()
+                && it.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
+    };
+    plain(parts.next())
+        && parts.next() == Some(service)
+        && plain(parts.next())
+        && parts.next().is_some_and(|it| it.len() == 12 && it.bytes().all(|b| b.is_ascii_digit()))
+        && parts.next().and_then(|it| it.strip_prefix(kind)).is_some_and(named)
 }
 
 /// The absolute URL of a destination.

@@ -74,7 +74,8 @@ const UNITS: &str = "```
 * A **size** is a whole number and one of `B`, `KiB`, `MiB`, `GiB`: `\"256KiB\"`.
 * A **rate** is a whole number and one of `/s`, `/m`, `/h`, `/d`: `\"500/s\"`.
 * A **secret** is never written here. `\"env:NAME\"` is an environment variable, `\"file:/path\"` a file's content,
-  `\"credential:NAME\"` a credential of systemd. No secret may serve two purposes.
+  `\"credential:NAME\"` a credential of systemd, `\"aws-sm:NAME\"` a secret of AWS Secrets Manager (`\"aws-sm:NAME#KEY\"` a key of
+  its JSON), `\"aws-ssm:/NAME\"` a `SecureString` parameter: see [Secrets](secrets.md). No secret may serve two purposes.
 * A relative **path** is relative to the folder of this file.
 * A **JSON pointer** leads to a field of a body: `/data/id`; in a key, `~1` stands for a slash and `~0` for a tilde.
 ";

@@ -73,6 +73,10 @@ pub(super) fn config(
         server,
         admin: admin.ok()?,
         store,
+        secrets: super::Secrets {
+            refresh: file.secrets.value.refresh.value,
+            region: file.secrets.value.region.value(),
+        },
         limits,
         sources: sources.into_iter().collect::<Option<_>>()?,
         destinations: destinations.into_iter().collect::<Option<_>>()?,

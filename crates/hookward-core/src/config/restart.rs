@@ -3,10 +3,11 @@
 use super::{Admin, Config, DynamoDb, Embedded, Limits, LogConfig, Server, StoreConfig};
 
 impl Config {
-    /// The keys that are other ones in `new` and count only from a gateway's start: all but those of sources and
+    /// The keys that are other ones in `new` and count only from a gateway's start: all but those of secrets, sources and
     /// destinations.
     pub fn needs_restart_for(&self, new: &Self) -> Vec<&'static str> {
-        let Self { server, admin, store, limits, sources: _, destinations: _, log } = self;
+        let Self { server, admin, store, secrets: _, limits, sources: _, destinations: _, log } =
+            self;
         let mut keys = of_server(server, &new.server);
         keys.extend(of_admin(admin.as_ref(), new.admin.as_ref()));
         keys.extend(of_store(store, &new.store));
@@ -35,8 +36,8 @@ fn of_server(old: &Server, new: &Server) -> Vec<&'static str> {
 fn of_admin(old: Option<&Admin>, new: Option<&Admin>) -> Vec<&'static str> {
     match (old, new) {
         (None, None) => Vec::new(),
-        (Some(Admin { listen, token, place: _ }), Some(new)) => {
-            changed([("admin.listen", *listen == new.listen), ("admin.token", *token == new.token)])
+        (Some(Admin { listen, token: _, place: _ }), Some(new)) => {
+            changed([("admin.listen", *listen == new.listen)])
         }
         (Some(_), None) | (None, Some(_)) => vec!["admin"],
     }

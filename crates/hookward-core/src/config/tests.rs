@@ -242,7 +242,7 @@ fn a_source_has_secrets_that_are_not_written_here() {
     );
     check_source(
         "provider = 'stripe'\nsecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'",
-        "3:10: sources.a.secret: a secret is not written in this file, where it would be copied along with it; write where it is: env:NAME, file:/path or credential:NAME",
+        "3:10: sources.a.secret: a secret is not written in this file, where it would be copied along with it; write where it is: env:NAME, file:/path, credential:NAME, aws-sm:NAME or aws-ssm:NAME",
     );
     check_source(
         "provider = 'stripe'\nsecret = '$STRIPE'",
@@ -250,7 +250,7 @@ fn a_source_has_secrets_that_are_not_written_here() {
     );
     check_source(
         "provider = 'stripe'\nsecret = 'env:'",
-        "3:10: sources.a.secret: nothing follows the colon; write env:NAME, file:/path or credential:NAME",
+        "3:10: sources.a.secret: nothing follows the colon; write where it is: env:NAME, file:/path, credential:NAME, aws-sm:NAME or aws-ssm:NAME",
     );
     check_source(
         "provider = 'stripe'\nsecret = 'env:MY SECRET'",
@@ -260,17 +260,54 @@ fn a_source_has_secrets_that_are_not_written_here() {
         "provider = 'stripe'\nsecret = 'credential:../a'",
         "3:10: sources.a.secret: what follows credential: is not the name of a credential; a credential is a file directly in the folder that systemd provides: use file: for any other",
     );
+    for reference in ["aws-sm:", "aws-ssm:"] {
+        check_source(
+            &format!("provider = 'stripe'\nsecret = '{reference}'"),
+            "3:10: sources.a.secret: nothing follows the colon; write where it is: env:NAME, file:/path, credential:NAME, aws-sm:NAME or aws-ssm:NAME",
+        );
+    }
+    for reference in [
+        "aws-sm:prod/stripe+a=b.c@d-e_f",
+        "aws-sm:prod/webhooks#stripe key",
+        "aws-sm:arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:prod/stripe-AbCdEf#key",
+        "aws-ssm:/prod/stripe",
+        "aws-ssm:arn:aws:ssm:eu-central-1:123456789012:parameter/prod/stripe",
+    ] {
+        check_source(&format!("provider = 'stripe'\nsecret = '{reference}'"), "");
+    }
+    for name in [
+        "prod stripe",
+        "prod:stripe",
+        "#key",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:stripe",
+        "arn:aws:secretsmanager:eu-central-1:12345:secret:stripe-AbCdEf",
+        "arn:aws:ssm:eu-central-1:123456789012:parameter/stripe",
+        "arn:aws:secretsmanager::123456789012:secret:stripe-AbCdEf",
+    ] {
+        check_source(
+            &format!("provider = 'stripe'\nsecret = 'aws-sm:{name}'"),
+            "3:10: sources.a.secret: what follows aws-sm: is not the name or ARN of a secret; a name has letters, digits and any of / _ + = . @ - such as aws-sm:prod/stripe; behind # is a key of its JSON",
+        );
+    }
     check_source(
-        "provider = 'stripe'\nsecret = 'aws-sm:stripe'",
-        "3:10: sources.a.secret: secrets are not read from AWS in this build; use env:, file: or credential:",
+        "provider = 'stripe'\nsecret = 'aws-sm:prod/stripe#'",
+        "3:10: sources.a.secret: no key follows the #; write the key of the secret's JSON that holds the text, such as aws-sm:prod/webhooks#stripe",
     );
+    for name in
+        ["/prod/stripe:3", "/prod/stripe#a", "/a b", "arn:aws:ssm:eu-central-1:1:parameter/a"]
+    {
+        check_source(
+            &format!("provider = 'stripe'\nsecret = 'aws-ssm:{name}'"),
+            "3:10: sources.a.secret: what follows aws-ssm: is not the name or ARN of a parameter; a name has letters, digits and any of / _ . - and names no version, such as aws-ssm:/prod/stripe",
+        );
+    }
     check_source(
         "provider = 'stripe'\nsecret = 12345",
-        r#"3:10: sources.a.secret: expected a reference to a secret: "env:NAME", "file:/path" or "credential:NAME"; found a whole number"#,
+        r#"3:10: sources.a.secret: expected a reference to a secret: "env:NAME", "file:/path", "credential:NAME", "aws-sm:NAME" or "aws-ssm:NAME"; found a whole number"#,
     );
     check_source(
         "provider = 'stripe'\nsecrets = 'env:A'",
-        r#"3:11: sources.a.secrets: expected a list; each item is a reference to a secret: "env:NAME", "file:/path" or "credential:NAME"; or a table; found text"#,
+        r#"3:11: sources.a.secrets: expected a list; each item is a reference to a secret: "env:NAME", "file:/path", "credential:NAME", "aws-sm:NAME" or "aws-ssm:NAME"; or a table; found text"#,
     );
     check_source(
         "provider = 'stripe'\nsecrets = []",
@@ -282,8 +319,8 @@ fn a_source_has_secrets_that_are_not_written_here() {
     );
     check_source(
         "provider = 'stripe'\nsecrets = ['a', 'env:A', { not_after = 2030-01-01 }]",
-        r#"3:12: sources.a.secrets[0]: a secret is not written in this file, where it would be copied along with it; write where it is: env:NAME, file:/path or credential:NAME
-3:26: sources.a.secrets[2]: "ref" is missing; it is a reference to a secret: "env:NAME", "file:/path" or "credential:NAME"
+        r#"3:12: sources.a.secrets[0]: a secret is not written in this file, where it would be copied along with it; write where it is: env:NAME, file:/path, credential:NAME, aws-sm:NAME or aws-ssm:NAME
+3:26: sources.a.secrets[2]: "ref" is missing; it is a reference to a secret: "env:NAME", "file:/path", "credential:NAME", "aws-sm:NAME" or "aws-ssm:NAME"
 3:40: sources.a.secrets[2].not_after: "2030-01-01" is not a date and time with an offset; write it such as 2026-12-01T00:00:00Z"#,
     );
     check_source(
@@ -768,7 +805,7 @@ secret = 'env:D'"#,
     );
     check_destination(
         "url = 'http://app/'",
-        r#"1:15: destinations.app: "secret" is missing; it is a reference to a secret: "env:NAME", "file:/path" or "credential:NAME""#,
+        r#"1:15: destinations.app: "secret" is missing; it is a reference to a secret: "env:NAME", "file:/path", "credential:NAME", "aws-sm:NAME" or "aws-ssm:NAME""#,
     );
     check_destination(
         "secret = 'env:D'",
@@ -957,6 +994,7 @@ fn every_key_means_what_it_says() {
         server,
         admin,
         store: StoreConfig::Embedded(store),
+        secrets,
         limits,
         sources,
         destinations,
@@ -975,6 +1013,8 @@ fn every_key_means_what_it_says() {
     let proxies = format!("{:?}", server.trusted_proxies);
     assert!(proxies.contains("10.0.0.0/8") && proxies.contains("Forwarded"), "{proxies}");
     assert_eq!(admin.unwrap().token, SecretRef::Credential("admin-token".to_owned()));
+    let region = Some("eu-west-1".to_owned());
+    assert_eq!(secrets, Secrets { refresh: Duration::from_secs(90), region });
     assert_eq!(store, Embedded { path: "data".into(), queue_max: 5000, segment_bytes: 16 << 20 });
     assert_eq!(
         limits,
@@ -1086,7 +1126,7 @@ fn what_counts_only_from_the_start_is_named_when_it_changes() {
     check(header[0], header[1], &["server.trusted_proxies"]);
     check("drain = \"20s\"", "drain = \"21s\"", &["server.drain"]);
     check("127.0.0.1:9090", "127.0.0.1:9091", &["admin.listen"]);
-    check("credential:admin-token", "credential:other-token", &["admin.token"]);
+    check("credential:admin-token", "credential:other-token", &[]);
     let admin = "[admin]\nlisten = \"127.0.0.1:9090\"\ntoken = \"credential:admin-token\"\n";
     check(admin, "", &["admin"]);
     check("path = \"data\"", "path = \"elsewhere\"", &["store.path"]);

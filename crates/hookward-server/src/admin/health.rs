@@ -38,6 +38,7 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     let oldest = counts.and_then(|counts| counts.oldest_pending);
     let age = oldest.map_or_else(Default::default, |oldest| gateway.clock.now().since(oldest));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    gateway.metrics.age_secrets(gateway.clock.elapsed());
     let rendered = gateway.metrics.render(counts, age, &gateway.store.usage());
     ([(header::CONTENT_TYPE, content_type)], rendered).into_response()
 }

@@ -66,6 +66,27 @@ async fn a_secret_that_a_reload_revokes_fails_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_for_a_destination_without_a_secret_waits_until_it_has_one() {
+    let mut world = World::new().await;
+    let mut former = Vec::new();
+    world.reloads(|config| former.append(&mut config.destinations)).await;
+    world.takes_orders([1, 2]).await;
+    assert_eq!(world.states().await, ["pending", "pending"]);
+    world.reloads(|config| config.destinations = former).await;
+    world.delivers(2).await;
+    assert_eq!(world.states().await, ["done", "done"]);
+}
+
+#[tokio::test]
+async fn a_source_whose_secrets_were_revoked_is_there_and_takes_nothing() {
+    let world = World::new().await;
+    world.revokes_all().await;
+    assert_eq!(world.sends(&world.order(1)).await.status, 403);
+    // Whoever keeps secrets is told, who may find one again.
+    assert_eq!(world.doubted().await, ["orders"]);
+}
+
+#[tokio::test]
 async fn a_reload_in_mid_delivery_loses_and_doubles_nothing() {
     let mut world = World::new().await;
     let told = Arc::new(Notify::new());

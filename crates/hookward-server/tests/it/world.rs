@@ -360,6 +360,19 @@ impl World {
         self.server.as_ref().unwrap().reload(routes(&self.config)).await
     }
 
+    /// Leaves every source without a secret.
+    pub(crate) async fn revokes_all(&self) {
+        let rules = self.config.sources.iter().map(|source| source.rules.clone());
+        let routes = RoutesBuilder::new(rules.map(Source::revoked).collect(), Vec::new());
+        self.server.as_ref().unwrap().renew(routes).await;
+    }
+
+    /// The sources whose secrets are in doubt.
+    pub(crate) async fn doubted(&self) -> Vec<String> {
+        let sources = self.server.as_ref().unwrap().gateway().doubts.next().await;
+        sources.iter().map(ToString::to_string).collect()
+    }
+
     /// Begins to stop; the handle tells whether everything was finished within the time.
     pub(crate) fn stops(&mut self, drain: Duration) -> JoinHandle<bool> {
         let stopping = self.tries_to_stop(drain);

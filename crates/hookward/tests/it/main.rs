@@ -32,8 +32,12 @@ mod operating;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod renewed;
+#[cfg(test)]
 mod secured;
 #[cfg(test)]
 mod training;
 #[cfg(test)]
 mod units;
+#[cfg(test)]
+mod vault;
