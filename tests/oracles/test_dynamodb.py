@@ -39,13 +39,22 @@ BUCKET_ARN = "arn:aws:s3:::webhooks-bodies"
 BODIES_ARN = BUCKET_ARN + "/orders/*"
 # The usual retention of 30 days, a week, and a day.
 BODIES_DAYS = 38
+NAMED = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:prod/named-AbCdEf"
+# Two keys of one secret are one secret; so are the names with and without what Secrets Manager puts behind them.
+REFERENCES = ["aws-sm:prod/webhooks#a", "aws-sm:prod/webhooks#b", f"aws-sm:{NAMED}", "aws-ssm:/prod/c"]
+SECRETS = "".join(
+    f'[sources.s{number}]\nprovider = "hmac"\nsecret = "{reference}"\n' for number, reference in enumerate(REFERENCES)
+)
+SECRET_ARNS = [f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:prod/webhooks-??????", NAMED]
+PARAMETER_ARN = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/prod/c"
 CONFIGURATIONS = {
     "plain": STORE + SOURCE,
     "admin": ADMIN + STORE + SOURCE,
     "key": STORE + KEYED + SOURCE,
     "each": STORE + 'completion = "each"\n' + SOURCE,
     "bucket": STORE + BUCKET + SOURCE,
-    "everything": ADMIN + STORE + KEYED + BUCKET + 'completion = "each"\n' + SOURCE,
+    "secrets": STORE + SOURCE + SECRETS,
+    "everything": ADMIN + STORE + KEYED + BUCKET + 'completion = "each"\n' + SOURCE + SECRETS,
 }
 
 
@@ -86,6 +95,15 @@ def is_objects(statement):
     )
 
 
+def listed(one_or_several):
+    return one_or_several if isinstance(one_or_several, list) else [one_or_several]
+
+
+def nameless(resource):
+    """A resource without the characters that Secrets Manager puts behind a secret's name, which nobody knows beforehand."""
+    return resource.removesuffix("-??????") if ":secretsmanager:" in resource else resource
+
+
 def faults(policy):
     """What no linter finds: where a policy is not least privilege as Hookward means it."""
     found = []
@@ -96,7 +114,7 @@ def faults(policy):
         actions, conditions = statement["Action"], statement.get("Condition", {})
         if any("*" in action or "?" in action for action in actions):
             found.append("an action with a wildcard")
-        if "*" in statement["Resource"] and not is_objects(statement):
+        if any("*" in it or "?" in nameless(it) for it in listed(statement["Resource"])) and not is_objects(statement):
             found.append("a resource with a wildcard")
         if statement["Effect"] != "Allow":
             continue
@@ -154,9 +172,25 @@ def test_each_role_is_printed_alone_as_with_the_others(configuration):
 
 def test_the_policies_name_one_table_and_one_key(configuration):
     keyed = "kms_key" in configuration.read_text(encoding="utf-8")
-    resources = {it["Resource"] for policy in policies(configuration).values() for it in policy["Statement"]}
+    statements = [it for policy in policies(configuration).values() for it in policy["Statement"]]
+    resources = {resource for it in statements for resource in listed(it["Resource"])}
     has_bucket = "bucket" in configuration.read_text(encoding="utf-8")
-    assert resources == {TABLE_ARN} | ({KEY_ARN} if keyed else set()) | ({BUCKET_ARN, BODIES_ARN} if has_bucket else set())
+    secrets = {*SECRET_ARNS, PARAMETER_ARN} if "aws-sm:" in configuration.read_text(encoding="utf-8") else set()
+    bucket = {BUCKET_ARN, BODIES_ARN} if has_bucket else set()
+    assert resources == {TABLE_ARN} | ({KEY_ARN} if keyed else set()) | bucket | secrets
+
+
+def test_only_the_gateway_reads_secrets_and_only_those_that_are_named(configuration):
+    named = "aws-sm:" in configuration.read_text(encoding="utf-8")
+    for role, policy in policies(configuration).items():
+        read = {
+            action: it["Resource"]
+            for it in policy["Statement"]
+            for action in it["Action"]
+            if action.startswith(("secretsmanager:", "ssm:"))
+        }
+        expected = {"secretsmanager:GetSecretValue": SECRET_ARNS, "ssm:GetParameter": PARAMETER_ARN}
+        assert read == (expected if named and role == "gateway" else {}), role
 
 
 def test_the_policies_evaluate_to_what_they_are_for(configuration):
@@ -241,6 +275,12 @@ def test_planted_mistakes_are_found(fault):
         assert fault in faults(policy)
     else:
         assert issue in {finding.issue for finding in linted(policy)}
+
+
+def test_a_secret_with_a_wildcard_in_its_name_is_found():
+    any_secret = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:prod/?-??????"
+    read = {"Sid": "C", "Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": [any_secret]}
+    assert faults(gateway(lambda statements: statements.append(read))) == ["a resource with a wildcard"]
 
 
 def test_the_policy_with_nothing_planted_is_good():
@@ -370,6 +410,10 @@ def test_the_template_has_the_policies_that_iam_prints(configuration):
         for arn in (BUCKET_ARN, BODIES_ARN):
             substituted = {"Fn::Sub": arn.replace("arn:aws:", "arn:${AWS::Partition}:")}
             text = text.replace(json.dumps(substituted), json.dumps(arn))
+        for arn in (*SECRET_ARNS, PARAMETER_ARN):
+            here = arn.replace("arn:aws:", "arn:${AWS::Partition}:").replace("eu-central-1", "${AWS::Region}")
+            substituted = {"Fn::Sub": here.replace(ACCOUNT, "${AWS::AccountId}")}
+            text = text.replace(json.dumps(substituted), json.dumps(arn))
         assert json.loads(text) == printed[role], role
     role = resources["GatewayRole"]["Properties"]
     assert role["ManagedPolicyArns"] == [{"Ref": "GatewayPolicy"}]
@@ -438,10 +482,15 @@ def test_terraform_has_the_policies_that_iam_prints(configuration):
         "arn:${data.aws_partition.current.partition}:s3:::webhooks-bodies/orders/*": BODIES_ARN,
     }
 
+    def named(arn):
+        arn = arn.replace("${data.aws_partition.current.partition}", "aws")
+        arn = arn.replace("${data.aws_region.current.region}", "eu-central-1")
+        return arn.replace("${data.aws_caller_identity.current.account_id}", ACCOUNT)
+
     def statement(block):
-        (resource,) = block["resources"]
+        resources = [named(references.get(resource, resource)) for resource in block["resources"]]
         made = {"Sid": block["sid"], "Effect": block["effect"], "Action": block["actions"]}
-        made["Resource"] = references.get(resource, resource)
+        made["Resource"] = resources if len(resources) > 1 else resources[0]
         conditions = {}
         for it in block.get("condition", []):
             values = [references.get(value, value) for value in it["values"]]

@@ -12,6 +12,7 @@ mod document;
 pub(crate) mod iam;
 pub(crate) mod inspect;
 pub(crate) mod judge;
+mod secrets;
 mod terraform;
 mod train;
 mod tree;

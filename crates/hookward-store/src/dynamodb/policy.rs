@@ -82,6 +82,10 @@ pub struct Features {
     pub customer_key: bool,
     /// Bodies that do not fit into an item are in a bucket.
     pub large_bodies: bool,
+    /// References lead to AWS Secrets Manager.
+    pub secrets: bool,
+    /// References lead to parameters of AWS Systems Manager.
+    pub parameters: bool,
 }
 
 macro_rules! actions {
@@ -143,6 +147,8 @@ actions! {
     S3GetObject = "s3:GetObject",
     S3ListBucket = "s3:ListBucket",
     S3PutObject = "s3:PutObject",
+    SecretsManagerGetSecretValue = "secretsmanager:GetSecretValue",
+    SsmGetParameter = "ssm:GetParameter",
 }
 
 impl Action {
@@ -181,6 +187,10 @@ pub enum Target {
     Bucket,
     /// The large bodies in it.
     Bodies,
+    /// The secrets that the configuration names.
+    Secrets,
+    /// The parameters that the configuration names.
+    Parameters,
 }
 
 /// A statement of a policy.
@@ -271,6 +281,13 @@ impl Policy {
             });
             grant(NEVER_FORGET_A_BODY);
         }
+        // Whoever else reads the configuration does without its secrets.
+        if role == Role::Gateway && features.secrets {
+            grant(READ_SECRETS);
+        }
+        if role == Role::Gateway && features.parameters {
+            grant(READ_PARAMETERS);
+        }
         grant(if role == Role::Provisioner { NEVER_TO_PROVISION } else { NEVER });
         Self { role, statements }
     }
@@ -316,7 +333,12 @@ impl Policy {
         allowing.flat_map(|statement| {
             let patterns = match statement.target {
                 Target::Items(patterns) => patterns.iter().copied().map(Some).collect(),
-                Target::Table | Target::Key | Target::Bucket | Target::Bodies => vec![None],
+                Target::Table
+                | Target::Key
+                | Target::Bucket
+                | Target::Bodies
+                | Target::Secrets
+                | Target::Parameters => vec![None],
             };
             let actions = statement.actions.iter().copied();
             actions.flat_map(move |action| {
@@ -336,7 +358,15 @@ impl Statement {
             |patterns: &[&str], key: &str| patterns.iter().any(|pattern| matches(pattern, key));
         self.actions.contains(&action)
             && match (self.target, self.effect) {
-                (Target::Table | Target::Key | Target::Bucket | Target::Bodies, _) => true,
+                (
+                    Target::Table
+                    | Target::Key
+                    | Target::Bucket
+                    | Target::Bodies
+                    | Target::Secrets
+                    | Target::Parameters,
+                    _,
+                ) => true,
                 (Target::Items(patterns), Effect::Allow) => {
                     !leading_keys.is_empty() && leading_keys.iter().all(|key| within(patterns, key))
                 }
@@ -502,6 +532,13 @@ const DIAGNOSE_BUCKET: &[Statement] = &[allow(
     Target::Bucket,
 )];
 
+/// What sources, destinations and the admin API are verified and signed with.
+const READ_SECRETS: &[Statement] =
+    &[allow("ReadSecrets", &[Action::SecretsManagerGetSecretValue], Target::Secrets)];
+
+const READ_PARAMETERS: &[Statement] =
+    &[allow("ReadParameters", &[Action::SsmGetParameter], Target::Parameters)];
+
 /// The bucket's own rule deletes bodies, once they are over.
 const NEVER_FORGET_A_BODY: &[Statement] =
     &[deny("NeverForgetABody", &[Action::S3DeleteObject], Target::Bodies)];
@@ -557,8 +594,14 @@ mod tests {
 
     use super::*;
 
-    const EVERYTHING: Features =
-        Features { admin: true, each: true, customer_key: true, large_bodies: true };
+    const EVERYTHING: Features = Features {
+        admin: true,
+        each: true,
+        customer_key: true,
+        large_bodies: true,
+        secrets: true,
+        parameters: true,
+    };
 
     fn policies() -> impl Iterator<Item = Policy> {
         let plain = Features::default();
@@ -568,6 +611,8 @@ mod tests {
             Features { each: true, ..plain },
             Features { customer_key: true, ..plain },
             Features { large_bodies: true, ..plain },
+            Features { secrets: true, ..plain },
+            Features { parameters: true, ..plain },
             EVERYTHING,
         ];
         features
@@ -670,7 +715,8 @@ mod tests {
         assert!(replayer(each).allows(Action::UpdateItem, &["e#a"]));
         assert!(!replayer(Features::default()).allows(Action::UpdateItem, &["e#a"]));
         for policy in [plain, with_admin, of(each)] {
-            let others = [Target::Key, Target::Bucket, Target::Bodies];
+            let others =
+                [Target::Key, Target::Bucket, Target::Bodies, Target::Secrets, Target::Parameters];
             assert!(policy.statements.iter().all(|it| !others.contains(&it.target)));
         }
         assert!(Policy::of(Role::Reader, EVERYTHING).allows(Action::KmsDecrypt, &[]));
@@ -681,6 +727,9 @@ mod tests {
             assert_eq!(with.allows(Action::S3GetObject, &[]), works, "{role}");
             assert_eq!(with.allows(Action::S3PutObject, &[]), role == Role::Gateway, "{role}");
             assert!(!with.allows(Action::S3DeleteObject, &[]), "{role}");
+            for read in [Action::SecretsManagerGetSecretValue, Action::SsmGetParameter] {
+                assert_eq!(with.allows(read, &[]), role == Role::Gateway, "{role}: {read}");
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use hookward_store::dynamodb::policy::{Policy, Role};
 
 use super::{
     document::{BucketNames, KeyNames, Names, document},
+    secrets::Named,
     tree::Tree,
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted, key_arn},
 };
@@ -200,7 +201,16 @@ fn names(wanted: &Wanted) -> Result<Names, Failure> {
         let bodies = substituted(&format!("{arn}/{}*", large.prefix));
         BucketNames { arn: substituted(&arn), bodies }
     });
-    Ok(Names { table: attribute("Table", "Arn"), key: key.transpose()?, bucket })
+    let arns = |named: &[Named]| {
+        let arn = |it: &Named| it.arn("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}");
+        let written = |arn: String| {
+            if arn.contains("${") { substituted(&arn) } else { Tree::from(arn) }
+        };
+        named.iter().map(|it| written(arn(it))).collect()
+    };
+    let (secrets, parameters) = (arns(&wanted.secrets.secrets), arns(&wanted.secrets.parameters));
+    let (table, key) = (attribute("Table", "Arn"), key.transpose()?);
+    Ok(Names { table, key, bucket, secrets, parameters })
 }
 
 fn managed_policy(role: Role, wanted: &Wanted, names: &Names) -> Tree {

@@ -2,7 +2,7 @@
 
 use hookward_store::dynamodb::policy::{Effect, Policy, Statement, Target};
 
-use super::tree::Tree;
+use super::{secrets::resource, tree::Tree};
 
 /// What a policy is about, as the document that holds it writes names: literal ARNs, or references.
 #[derive(Clone, Debug)]
@@ -13,6 +13,10 @@ pub(crate) struct Names {
     pub key: Option<KeyNames>,
     /// The bucket, when large bodies are in one.
     pub bucket: Option<BucketNames>,
+    /// The ARNs of secrets.
+    pub secrets: Vec<Tree>,
+    /// The ARNs of parameters.
+    pub parameters: Vec<Tree>,
 }
 
 /// The bucket of large bodies.
@@ -39,13 +43,15 @@ pub(crate) fn document(policy: &Policy, names: &Names) -> Tree {
     Tree::map([("Version", Tree::from("2012-10-17")), ("Statement", Tree::List(statements))])
 }
 
-/// `None` for a statement about a key or a bucket that there is not.
+/// `None` for a statement about a key, a bucket or secrets that there are not.
 fn statement(statement: &Statement, names: &Names) -> Option<Tree> {
     let resource = match statement.target {
         Target::Table | Target::Items(_) => names.table.clone(),
         Target::Key => names.key.as_ref()?.arn.clone(),
         Target::Bucket => names.bucket.as_ref()?.arn.clone(),
         Target::Bodies => names.bucket.as_ref()?.bodies.clone(),
+        Target::Secrets => resource(&names.secrets)?,
+        Target::Parameters => resource(&names.parameters)?,
     };
     let effect = match statement.effect {
         Effect::Allow => "Allow",
@@ -80,7 +86,10 @@ pub(crate) struct Condition {
 pub(crate) fn conditions(statement: &Statement, key: Option<&KeyNames>) -> Vec<Condition> {
     let new = |operator, variable, values| Condition { operator, variable, values };
     match (statement.target, statement.effect) {
-        (Target::Table | Target::Bucket | Target::Bodies, _) => Vec::new(),
+        (
+            Target::Table | Target::Bucket | Target::Bodies | Target::Secrets | Target::Parameters,
+            _,
+        ) => Vec::new(),
         (Target::Items(patterns), Effect::Allow) => vec![
             new(
                 "ForAllValues:StringLike",

@@ -5,7 +5,8 @@ use hookward_core::config::LargeBodies;
 use hookward_store::dynamodb::policy::{Effect, Policy, Role, Statement, Target};
 
 use super::{
-    document::{BucketNames, KeyNames, conditions},
+    document::{BucketNames, KeyNames, Names, conditions},
+    secrets::Named,
     tree::Tree,
     wanted::{EXPIRY, PARTITION_KEY, RECOVERY_DAYS, SORT_KEY, Wanted},
 };
@@ -215,12 +216,29 @@ fn policies(wanted: &Wanted, lines: &mut Lines) {
         let bodies = Tree::from(format!("{arn}/{prefix}*"));
         BucketNames { arn: Tree::from(arn), bodies }
     });
-    if key.is_some() {
+    let arns = |named: &[Named]| -> Vec<Tree> {
+        let arn = |it: &Named| {
+            it.arn(
+                "${data.aws_partition.current.partition}",
+                "${data.aws_region.current.region}",
+                "${data.aws_caller_identity.current.account_id}",
+            )
+        };
+        named.iter().map(|it| Tree::from(arn(it))).collect()
+    };
+    let (secrets, parameters) = (arns(&wanted.secrets.secrets), arns(&wanted.secrets.parameters));
+    let named = secrets.iter().chain(&parameters).map(value).collect::<String>();
+    let looks_up = |what: &str| named.contains(&format!("data.{what}.current."));
+    if key.is_some() || looks_up("aws_region") {
         lines.add(0, "\ndata \"aws_region\" \"current\" {}");
     }
-    if key.is_some() || bucket.is_some() {
+    if key.is_some() || bucket.is_some() || looks_up("aws_partition") {
         lines.add(0, "\ndata \"aws_partition\" \"current\" {}");
     }
+    if looks_up("aws_caller_identity") {
+        lines.add(0, "\ndata \"aws_caller_identity\" \"current\" {}");
+    }
+    let names = Names { table: Tree::from(""), key, bucket, secrets, parameters };
     for role in ROLES {
         let policy = Policy::of(role, wanted.features);
         lines.add(0, format!("\n# For who {}.", role.purpose()));
@@ -229,7 +247,7 @@ fn policies(wanted: &Wanted, lines: &mut Lines) {
             if place > 0 {
                 lines.add(0, "");
             }
-            add_statement(statement, key.as_ref(), bucket.as_ref(), lines);
+            add_statement(statement, &names, lines);
         }
         lines.add(0, "}\n");
         lines.add(0, format!("resource \"aws_iam_policy\" \"hookward_{role}\" {{"));
@@ -239,17 +257,18 @@ fn policies(wanted: &Wanted, lines: &mut Lines) {
     }
 }
 
-fn add_statement(
-    statement: &Statement,
-    key: Option<&KeyNames>,
-    bucket: Option<&BucketNames>,
-    lines: &mut Lines,
-) {
+/// The table is named by what makes it.
+fn add_statement(statement: &Statement, names: &Names, lines: &mut Lines) {
+    let Names { key, bucket, secrets, parameters, .. } = names;
+    let key = key.as_ref();
+    let list = |arns: &[Tree]| arns.iter().map(value).collect::<Vec<_>>().join(", ");
     let resource = match (statement.target, key, bucket) {
         (Target::Table | Target::Items(_), ..) => "aws_dynamodb_table.hookward.arn".to_owned(),
         (Target::Key, Some(KeyNames { arn: Tree::Text(arn), .. }), _) => arn.clone(),
         (Target::Bucket, _, Some(BucketNames { arn, .. })) => value(arn),
         (Target::Bodies, _, Some(BucketNames { bodies, .. })) => value(bodies),
+        (Target::Secrets, ..) => list(secrets),
+        (Target::Parameters, ..) => list(parameters),
         // There is no such statement without a key or a bucket.
         (Target::Key | Target::Bucket | Target::Bodies, ..) => return,
     };

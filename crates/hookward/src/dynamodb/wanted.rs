@@ -9,6 +9,7 @@ use hookward_store::dynamodb::policy::Features;
 
 use super::{
     document::{BucketNames, KeyNames, Names},
+    secrets::{Named, Secrets},
     tree::Tree,
 };
 use crate::{failure::Failure, secrets, settings::ConfigFile};
@@ -24,6 +25,8 @@ pub(crate) const RECOVERY_DAYS: u32 = 35;
 pub(crate) struct Wanted {
     pub store: DynamoDb,
     pub features: Features,
+    /// The secrets in AWS that the configuration names.
+    pub secrets: Secrets,
     /// For how many days large bodies stay in their bucket at least: longer than any event needs its own.
     pub bodies_days: u64,
 }
@@ -43,7 +46,10 @@ impl Wanted {
     /// `None` where the store is not in DynamoDB.
     pub(crate) fn of(config: &Config) -> Option<Self> {
         let StoreConfig::DynamoDb(store) = &config.store else { return None };
+        let secrets = Secrets::of(config);
         let features = Features {
+            secrets: !secrets.secrets.is_empty(),
+            parameters: !secrets.parameters.is_empty(),
             admin: config.admin.is_some(),
             each: store.completion == Completion::Each,
             customer_key: store.kms_key.is_some(),
@@ -52,7 +58,7 @@ impl Wanted {
         let kept = config.sources.iter().map(|source| source.rules.body_retention).max();
         let kept = kept.unwrap_or(limits::BODY_RETENTION_DEFAULT) + limits::LARGE_BODIES_EXTRA;
         let bodies_days = kept.as_secs().div_ceil(24 * 3_600);
-        Some(Self { store: store.clone(), features, bodies_days })
+        Some(Self { store: store.clone(), features, secrets, bodies_days })
     }
 
     /// The bucket that `--bucket` is about.
@@ -102,7 +108,12 @@ impl Owner {
             let bodies = Tree::from(format!("{arn}/{}*", large.prefix));
             BucketNames { arn: Tree::from(arn), bodies }
         });
-        Ok(Names { table: Tree::from(table), key: key.transpose()?, bucket })
+        let arns = |named: &[Named]| {
+            named.iter().map(|it| Tree::from(it.arn(partition, &region, account))).collect()
+        };
+        let (secrets, parameters) =
+            (arns(&wanted.secrets.secrets), arns(&wanted.secrets.parameters));
+        Ok(Names { table: Tree::from(table), key: key.transpose()?, bucket, secrets, parameters })
     }
 }
 
