@@ -43,7 +43,7 @@ pub(crate) struct Bench {
     /// The endpoint to drive; on loopback
     #[arg(long, requires = "secret")]
     url: Option<String>,
-    /// Where the endpoint's secret is: env:NAME or file:PATH
+    /// Where the endpoint's secret is: env:NAME, file:PATH, or any other reference that a configuration takes
     #[arg(long, requires = "url")]
     secret: Option<String>,
     /// The provider to sign as

@@ -41,7 +41,7 @@ pub(crate) struct Send {
     /// Where to post; the configuration's own address and path when left out
     #[arg(long)]
     url: Option<String>,
-    /// Where the secret is: env:NAME or file:PATH
+    /// Where the secret is: env:NAME, file:PATH, or any other reference that a configuration takes
     #[arg(long)]
     secret: Option<String>,
     /// What the provider has to be told beside its secret, as name=value: `hookward providers show` lists it
@@ -127,7 +127,7 @@ impl Send {
         let Ok(reference) = secret.parse::<SecretRef>();
         if matches!(reference, SecretRef::Literal(_)) {
             return Err(Failure::new(
-                "--secret takes env:NAME or file:PATH: a secret on a command line is seen by everyone on the machine",
+                "--secret takes env:NAME, file:PATH or another reference: a secret on a command line is seen by everyone on the machine",
             ));
         }
         let secret = runtime()?.block_on(secrets::follow(&reference, None));
