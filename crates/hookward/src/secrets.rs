@@ -159,7 +159,7 @@ pub(crate) fn keep(path: &Path, secret: &Secret) -> io::Result<()> {
     file.sync_all()?;
     // The name is to outlast a power cut as the content does.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 /// Whether a reference leads out of this machine.
