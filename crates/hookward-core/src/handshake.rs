@@ -134,6 +134,18 @@ pub(crate) struct Question<'a> {
 }
 
 impl Handshake {
+    /// Whether a stranger gets something that was signed with the source's secret.
+    pub(crate) fn signs_for_strangers(&self) -> bool {
+        let says = match &self.says {
+            Says::Nothing => false,
+            Says::Text(phrase) => phrase.is_proof(),
+            Says::Json(fields) => fields
+                .iter()
+                .any(|(_, value)| matches!(value, Value::Text(phrase) if phrase.is_proof())),
+        };
+        !self.verified && (says || self.headers.iter().any(|(_, phrase)| phrase.is_proof()))
+    }
+
     /// Whether it can only be recognised by its body.
     pub(crate) fn needs_body(&self) -> bool {
         let fields = |places: &[(Place, Is)]| {
@@ -263,11 +275,31 @@ fn is_sayable(text: &str) -> bool {
         && text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'<' && b != b'>')
 }
 
+/// Whether this is what senders make tokens of, and no JSON and no form of more than one field. [`Source`](crate::Source)
+/// takes no such body from a sender whose questions are answered with a proof.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    let punctuation = |b: u8| matches!(b, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=');
+    text.iter().all(|b| b.is_ascii_alphanumeric() || punctuation(*b))
+}
+
 impl Phrase {
+    /// Whether it shows that the source's secret is known.
+    fn is_proof(&self) -> bool {
+        self.0.iter().any(|word| match word {
+            Word::HmacHex(_) | Word::HmacBase64(_) => true,
+            // The code looks to it itself.
+            Word::Literal(_) | Word::Value(_) | Word::Code(_) => false,
+        })
+    }
+
     fn say(&self, question: Question<'_>, knower: Knower<'_>) -> Option<String> {
         use base64::Engine as _;
         let value = |place: &Place| question.value(place).filter(|value| is_sayable(value));
-        let hmac = |text: String| knower.scheme.hmac_sha256(text.as_bytes(), knower.now);
+        // Whoever asks chooses what is signed here, under the secret that signs events too: no text that an event could be.
+        let hmac = |text: String| {
+            let text = Some(text).filter(|text| is_token(text.as_bytes()))?;
+            knower.scheme.hmac_sha256(text.as_bytes(), knower.now)
+        };
         let mut said = String::new();
         for word in &self.0 {
             match word {

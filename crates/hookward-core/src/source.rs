@@ -15,7 +15,7 @@ use crate::{
     Timestamp,
     address::Cidrs,
     form,
-    handshake::{Challenge, Handshake, Knower, Question},
+    handshake::{Challenge, Handshake, Knower, Question, is_token},
     identity::{Identity, IdentityRule},
     json::{self, Pointer, Pointers, Scalar, TopLevel},
     limits,
@@ -337,6 +337,12 @@ impl Source {
         }
         let unproven = Unproven { head: &request.head, body: &request.body };
         self.scheme.verify(&screened.presented, unproven, now)?;
+        // A signature of a mere token is one that a stranger could have asked for, as a proof in a handshake.
+        if is_token(&request.body)
+            && self.rules.handshakes.iter().any(Handshake::signs_for_strangers)
+        {
+            return Err(Refusal::WrongSignature);
+        }
         Ok(Verified { source: self, screened, request, now })
     }
 

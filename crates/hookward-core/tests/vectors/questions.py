@@ -225,7 +225,10 @@ def x(vectors):
     other = Sending(SENDERS["x"]).other_secret.text
     asked("asked", response(token), crc_token=token)
     asked("asked with a nonce", response(token), "&nonce=a", crc_token=token)
-    asked("a token with signs", response("a+b/c= &d"), crc_token="a+b/c= &d")
+    asked("a token with signs", response("a+b/c=_.~"), crc_token="a+b/c=_.~")
+    # The proof is made as the signature of an event is: what could be one is not signed for whoever asks.
+    asked("an event as a token", NOT_SHOWN, crc_token='{"for_user_id":"1"}')
+    asked("a form as a token", NOT_SHOWN, crc_token="a=1&b=2")
     asked("of two secrets the first", response(token, other.encode()), crc_token=token, secrets=[other, key.decode()])
     asked("a token of 1025 bytes", NOT_SHOWN, crc_token=TOO_LONG)
     asked("a token with a line break", NOT_SHOWN, crc_token="a\nb")
@@ -289,7 +292,8 @@ def zoom(vectors):
         reply(plain),
         event=question(plain, "endpoint.other"),
         others=[
-            ("another token", reply("a b"), question("a b")),
+            ("another token", reply("a_b"), question("a_b")),
+            ("what could be an event", NOT_SHOWN, question("{}")),
             ("a token of 1025 bytes", NOT_SHOWN, question(TOO_LONG)),
             ("a token with a line break", NOT_SHOWN, question("a\nb")),
             ("no token", NOT_SHOWN, '{"event":"endpoint.url_validation","payload":{}}'),

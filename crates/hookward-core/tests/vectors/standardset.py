@@ -240,6 +240,9 @@ def signed_vectors(sender) -> Vectors:
         ]:
             if sender.time_in_body:
                 refused(name, sending.sent(bad), reason, bad)
+            elif sender.name == "x" and bad == b"hello":
+                # Its question has whoever asks get a signature of a token, so that no event is one.
+                refused(name, sending.sent(bad), "wrong_signature", bad)
             else:
                 admitted(name, sending.sent(bad), bad)
         again = json.dumps(json.loads(body), indent=1).encode()

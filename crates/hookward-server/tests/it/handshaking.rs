@@ -89,6 +89,24 @@ async fn a_proof_is_made_with_the_sources_secret() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
 }
 
+/// The proof is made with the secret that signs events: what a stranger may have signed is no event.
+#[tokio::test]
+async fn no_stranger_has_an_event_signed_by_asking() {
+    let world = source("x", "").begins().await;
+    for event in ["%7B%22for_user_id%22%3A%221%22%7D", "a%26b", "a%20b", "%5B1%5D"] {
+        let answer = world.sends(&asking("GET", &format!("?crc_token={event}"))).await;
+        assert_eq!(answer.status, 403, "{event}");
+    }
+    // What may be asked for is not taken as an event, however it is typed.
+    let answer = world.sends(&asking("GET", "?crc_token=1234")).await;
+    let proof = answer.json()["response_token"].as_str().unwrap().to_owned();
+    let forged = Letter::to("/hooks/it", "1234")
+        .and("content-type", "application/json")
+        .and("x-twitter-webhooks-signature", proof);
+    assert_eq!(world.sends(&forged).await.status, 403);
+    assert_eq!(world.calls(), 0);
+}
+
 #[tokio::test]
 async fn a_sender_is_refused_in_the_words_that_it_knows() {
     let world = source("xero", "").begins().await;

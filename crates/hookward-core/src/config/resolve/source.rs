@@ -209,6 +209,14 @@ impl Sources<'_, '_> {
             }
             None => base.handshakes.clone(),
         };
+        if !scheme.covers().body && handshakes.iter().any(Handshake::signs_for_strangers) {
+            context.error_with_help(
+                &name.spot,
+                "a question without a signature is answered with one, and signatures here do not cover the body: strangers could have events signed",
+                "set verified = true for that question, or remove it",
+            );
+            return None;
+        }
         let verify_token = verify_token(written.verify_token, &handshakes, &name.spot, context);
         if let Some(tolerance) = written.tolerance.ok() {
             set_tolerance(&mut scheme, &tolerance, context);
