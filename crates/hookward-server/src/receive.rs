@@ -112,7 +112,10 @@ async fn shake_hands(
                 return Err(Refusal::HandshakeRefused { status: 403 }.into());
             }
             Err(NotLearnt::Failed(cause)) => {
-                tracing::error!(%source, %cause, "the sender's secret cannot be kept");
+                // Strangers can cause it, so it is logged no more often than refusals are.
+                if route.log_budget.take(&LOG_BUDGET, gateway.clock.elapsed()).is_ok() {
+                    tracing::error!(%source, %cause, "the sender's secret cannot be kept");
+                }
                 return Err(Refusal::HandshakeRefused { status: 403 }.into());
             }
         }

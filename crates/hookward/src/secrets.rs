@@ -150,16 +150,15 @@ impl fmt::Display for Whole<'_> {
 
 /// Keeps a secret that was learnt, durably and for this user alone. Fails when there is one already.
 pub(crate) fn keep(path: &Path, secret: &Secret) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(secret.expose().as_bytes())?;
-    file.sync_all()?;
-    // The name is to outlast a power cut as the content does.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    // For its owner alone, and under its name only once it is whole: half a secret would be one that nobody has.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(secret.expose().as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|failed| failed.error)?;
+    // The name is to outlast a power cut as the content does.
+    fs::File::open(folder)?.sync_all()
 }
 
 /// Whether a reference leads out of this machine.

@@ -60,6 +60,16 @@ pub(super) fn config(
     };
     let room = [At { value: limits.unverified_bytes as u64, spot: unverified_bytes }, segment];
     let (sources, used) = sources.all(file.sources, &room);
+    if matches!(store, StoreConfig::DynamoDb(_)) {
+        let secrets = sources.iter().flatten().flat_map(|source| &source.secrets);
+        for secret in secrets.filter(|it| matches!(it.reference, SecretRef::Learned(_))) {
+            context.warning_at(
+                &secret.place,
+                "a file of this machine: where several gateways share the table, only the one that was asked learns the secret",
+                "let one gateway take this source, or put the secret where all of them read it once it is known",
+            );
+        }
+    }
     for name in names.iter().filter(|name| !used.contains(&name.value)) {
         context.warning(
             &name.spot,

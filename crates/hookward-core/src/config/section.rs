@@ -217,6 +217,14 @@ impl<'t> Context<'t> {
         }
     }
 
+    /// The same about a place that is known already.
+    pub(super) fn warning_at(&mut self, place: &Place, message: &str, help: &str) {
+        if self.dialect == Dialect::File {
+            let warning = Diagnostic::warning(place, message.to_owned(), Some(help.to_owned()));
+            self.found.push(warning);
+        }
+    }
+
     pub(super) fn place(&self, spot: &Spot) -> Place {
         let (line, column) = line_and_column(self.text, spot.offset);
         Place { line, column, path: spot.path.clone() }

@@ -713,7 +713,7 @@ def mailgun_forms_vectors():
     good = form()
 
     def admitted(name, body, **others):
-        vectors.admitted(name, [FORM], body, None, "delivered", **others)
+        vectors.admitted(name, [FORM], body, token, "delivered", **others)
 
     admitted("as sent", good)
     admitted("300 s later", good, now=NOW + 300)

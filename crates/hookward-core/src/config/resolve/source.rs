@@ -168,6 +168,11 @@ impl Sources<'_, '_> {
             let listed = match (origin.value, known) {
                 (Origins::Listed(listed), _) => listed,
                 (Origins::Provider, Some(known)) if !known.origin.is_empty() => {
+                    context.warning(
+                        &origin.spot,
+                        format!("these networks are from {}", known.origin_source),
+                        "see that the list is current: others are refused, and a signature proves more than an address",
+                    );
                     return Cidrs::parse(known.origin.iter().map(String::as_str)).ok();
                 }
                 (Origins::Provider, _) => {

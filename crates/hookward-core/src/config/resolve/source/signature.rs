@@ -112,7 +112,10 @@ pub(in crate::config) fn scheme(
 
 fn algorithm(written: &file::Signature, context: &mut Context<'_>) {
     let At { value: algorithm, spot } = &written.algorithm;
-    match (algorithm.is_sha1(), written.allow_sha1.value) {
+    let more = written.list.get().and_then(|list| list.value.more.get());
+    let more = more.into_iter().flat_map(|more| &more.value).map(|(_, more)| more.value);
+    let is_sha1 = algorithm.is_sha1() || more.into_iter().any(Algorithm::is_sha1);
+    match (is_sha1, written.allow_sha1.value) {
         (true, false) => context.error_with_help(
             spot,
             "SHA-1 is taken only where it is asked for by name",
