@@ -41,7 +41,7 @@ fn a_sample_is_signed_and_taken() {
         assert!(sent.out.contains(says), "{sent:?}");
     }
     let arguments = ["send", "standard-webhooks", "--url", &url, "--secret", ORDERS_SECRET];
-    let said = place.run(&arguments).badly(1, &["env:NAME or file:PATH"]);
+    let said = place.run(&arguments).badly(1, &["env:NAME, file:PATH or another reference"]);
     assert!(!said.contains(bare(ORDERS_SECRET)));
     place.run(&with(&["send", "--source", "ordrs"], &RUNNING)).badly(1, &["orders, plain"]);
     gateway.stops();
