@@ -264,6 +264,10 @@ fn deliveries_and_operators_move_over_too_and_nothing_shows_a_secret() {
     for secret in [ORDERS_SECRET, OTHER_SECRET, DELIVERY_SECRET, ADMIN_TOKEN] {
         assert!(!log.contains(bare(secret)), "a secret is in the log");
     }
+
+    // Where no gateway runs, there is nobody to show the token to.
+    vault.refuses(Some("AccessDeniedException"));
+    ran(vault.program(&place, &list)).well();
 }
 
 #[test]

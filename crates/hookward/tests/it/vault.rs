@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
     thread,
 };
 
@@ -32,6 +32,12 @@ struct State {
 
 impl Vault {
     pub(crate) fn start() -> Self {
+        // What the server loads at the first call takes longer than the program waits.
+        static LOADED: Once = Once::new();
+        LOADED.call_once(|| {
+            manager("ListSecrets", &json!({}));
+            says("ssm", "AmazonSSM.DescribeParameters", &json!({}));
+        });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
