@@ -68,7 +68,9 @@ fn a_sample_is_signed_as_any_provider_or_it_is_said_why_not() {
             .filter(|it| it.required)
             .map(|it| format!("{}={}", it.name, it.example))
             .collect();
-        options.iter().for_each(|option| arguments.extend(["--option", option]));
+        for option in &options {
+            arguments.extend(["--option", option]);
+        }
         let ran = place.run(&arguments);
         if ran.code == 0 {
             assert!(ran.out.starts_with("POST http://127.0.0.1:9/hooks/it"), "{}", ran.out);
