@@ -76,7 +76,7 @@ fn a_sample_is_signed_as_any_provider_or_it_is_said_why_not() {
             assert!(ran.out.starts_with("POST http://127.0.0.1:9/hooks/it"), "{}", ran.out);
         } else {
             unable.push(provider.name);
-            ran.badly(1, &["sign"]);
+            ran.badly(1, &["hookward: "]);
         }
     }
     // Whose keys nobody else has, and whose algorithm signs nothing any more.
