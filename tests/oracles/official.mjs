@@ -3,9 +3,13 @@
 //
 // The packages ask the time themselves, so theirs is replaced. The signature is the question: what a package says of a body
 // after it has verified it is left out.
+import { webcrypto } from "node:crypto";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+
+// Node 18, which Debian 12 has, keeps it to itself.
+globalThis.crypto ??= webcrypto;
 
 let now = 0;
 const RealDate = Date;
