@@ -1,0 +1,303 @@
+"""The Rust core. Private: `hookward` and `hookward.django` are what to import.
+
+Times are whole microseconds since 1970 (UTC). Whatever takes long gives the GIL up. Every method may be called from any
+thread, and after a fork.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, final
+
+__version__: str
+
+class HookwardError(Exception):
+    """What everything here raises derives from this."""
+
+class ConfigError(HookwardError):
+    """The settings are wrong. `diagnostics` has all that is, not only the first."""
+
+    diagnostics: list[Diagnostic]
+
+class SecretError(HookwardError):
+    """Secrets are missing, weak or cannot be looked up. `diagnostics` has all of them; no text has a secret in it."""
+
+    diagnostics: list[Diagnostic]
+
+class StoreError(HookwardError):
+    """The store did not do it."""
+
+class Unavailable(StoreError):
+    """The store cannot be reached, or throttles: try again later. Whether an event was kept is not known."""
+
+class Fenced(StoreError):
+    """The lease is no longer the caller's: stop working on the event."""
+
+class NotFound(StoreError):
+    """No such event."""
+
+class BodyExpired(StoreError):
+    """The body of this event was forgotten: it cannot be run again."""
+
+class TooLarge(StoreError):
+    """The event is larger than what the store keeps."""
+
+@final
+class Diagnostic:
+    path: str
+    """The key it is about, as in the gateway's file: `sources.stripe.secrets[1]`."""
+    message: str
+    help: str | None
+    severity: Literal["error", "warning"]
+
+@final
+class Config:
+    """Settings that were read: complete, without contradictions. Secrets are references that nobody has followed yet."""
+
+    @staticmethod
+    def parse(settings: Mapping[str, Any], *, literals: bool = False) -> Config:
+        """Reads settings in the gateway's language: the tables and keys of docs/configuration.md as nested mappings.
+
+        Of its tables `sources`, `limits.unverified*`, `secrets`, `server.trusted_proxies` and `store` (DynamoDB) count.
+        `literals` lets secrets be written literally: for DEBUG and tests. Raises ConfigError.
+        """
+    @property
+    def warnings(self) -> list[Diagnostic]: ...
+    @property
+    def sources(self) -> list[SourceFacts]: ...
+
+@final
+class SourceFacts:
+    """What is configured of a source, for checks and pages. Nothing secret."""
+
+    name: str
+    provider: str | None
+    path: str
+    body_max: int
+    rate: str | None
+    signs_time: bool
+    tolerance_secs: int | None
+    keep_secs: int
+    remember_secs: int | None
+    retry_horizon_secs: int | None
+    """How long the provider goes on trying, where that is known."""
+    methods: list[str]
+    """POST, and GET or HEAD where the provider asks a question by it."""
+    takes_forms: bool
+    takes_multipart: bool
+    secrets: list[str]
+    """The references, such as `env:STRIPE_WH`; a literal one is `literal`."""
+    covers: str
+    """What the signature covers, in a sentence."""
+
+@final
+class Receiver:
+    """The sources with their secrets and budgets: judges requests. One in a process."""
+
+    def __init__(self, config: Config) -> None:
+        """Looks all secrets up. Raises SecretError."""
+    def screen(
+        self,
+        source: str,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[str | bytes, str | bytes]],
+        peer: str,
+        now: int,
+    ) -> Screened | Answer:
+        """Judges what precedes the body. `headers` as they came, duplicates included; `peer` the address of the connection.
+
+        An unknown source, a refusal and a question that needs no body are an Answer.
+        """
+    def tend(self, now: int) -> list[str]:
+        """Looks secrets up again where it is time, or a signature was wrong; says what changed, in sentences. Blocks."""
+    @property
+    def tend_after(self) -> float:
+        """Seconds until `tend` has something to do."""
+    def keys_due(self, now: int) -> list[KeyFetch]:
+        """Published keys that are to be fetched now."""
+    def sign(self, source: str, body: bytes, id: str, now: int) -> Signed:
+        """Signs as the sender does: for tests and `webhooks_send`. Raises HookwardError where only the sender can."""
+    def set_budget_clock(self, seconds: float | None) -> None:
+        """Freezes the clock of the budgets, for tests."""
+
+@final
+class KeyFetch:
+    url: str
+    post: bytes | None
+    """JSON to post; None is a GET. Holds credentials."""
+    def here(self, body: bytes, max_age: int | None, now: int) -> bool: ...
+    def not_there(self, now: int) -> None: ...
+    def failed(self, now: int) -> None: ...
+
+@final
+class Signed:
+    headers: list[tuple[str, str]]
+    body: bytes
+    query: str | None
+
+@final
+class Screened:
+    """A head that is worth reading a body for. Nothing is proven."""
+
+    body_max: int
+    client: str
+    """The client's address, past trusted proxies."""
+    def verify(self, body: bytes) -> Event | Answer: ...
+
+@final
+class Answer:
+    """What to tell the sender."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    reason: str
+    """The stable name of a refusal, such as `wrong_signature`; `handshake` for an answered question."""
+    message: str
+    """For the log: why. Never a secret or a part of the request's body."""
+    verified: bool
+    """Whether the sender had proven who it is."""
+    visit: str | None
+    """A URL to visit so that a subscription is confirmed (SNS); the scheme vouches for it."""
+    learnt: bool
+    """Whether the answer holds only if a secret that came with it is kept: refused here, unless it was kept."""
+
+@final
+class Event:
+    """A request that was admitted: proof that its bytes were verified. Only `Screened.verify` makes one."""
+
+    source: str
+    key: str
+    """The de-duplication key: 32 hex digits."""
+    id: str | None
+    type: str | None
+    content: bytes
+    """Digest of what was signed, 16 bytes."""
+    received_at: int
+    quarantine: str | None
+    """Why it is kept as a dead letter in place of being handled, if so."""
+    headers: list[tuple[str, bytes]]
+    body: bytes
+    body_expires_at: int
+    key_expires_at: int | None
+    def data(self) -> Any:
+        """The body as Python objects: JSON, or a form as a dict of str to str or list. Integers of any size; None for other bodies."""
+    def into_conflict(self) -> Event:
+        """The same bytes under a key of their own, quarantined as `id_conflict`."""
+
+def accepted(receiver: Receiver, source: str, duplicate: bool) -> Answer:
+    """The one acknowledgement of a source."""
+
+def retry_later(receiver: Receiver, source: str, retry_after: float | None) -> Answer:
+    """503 with Retry-After, spread upwards."""
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON as Python objects: no duplicate keys, NaN, invalid UTF-8, bounded depth. Raises ValueError."""
+
+def verify(
+    provider: str,
+    headers: Sequence[tuple[str | bytes, str | bytes]],
+    body: bytes,
+    secrets: Sequence[str],
+    *,
+    now: int,
+    method: str = "POST",
+    target: str = "/",
+    url: str | None = None,
+    tolerance: float | None = None,
+    options: Mapping[str, str | Sequence[str]] | None = None,
+) -> Event | Answer:
+    """One verification without settings."""
+
+def providers() -> list[str]: ...
+
+@final
+class DynamoDb:
+    """Claims on a DynamoDB table, for processes that come and go. Connects at its first call in each process."""
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        region: str | None = None,
+        endpoint: str | None = None,
+        large_bodies_bucket: str | None = None,
+    ) -> None: ...
+    def claim(self, event: Event, now: int, until: int) -> Claimed:
+        """Keeps the event under a lease, or says what holds its key; takes a lease that lapsed or was given back."""
+    def accept(self, event: Event) -> Claimed:
+        """Keeps the event for whoever leases next."""
+    def lease(self, sources: Sequence[str], now: int, until: int, limit: int) -> tuple[list[Leased], int | None]:
+        """Up to `limit` due events, and when the next one is due."""
+    def extend(self, key: str, token: int, now: int, until: int) -> None: ...
+    def settle(
+        self,
+        key: str,
+        token: int,
+        outcome: Literal["done", "again", "release", "dead"],
+        now: int,
+        due_at: int | None = None,
+        status: int | None = None,
+        note: str = "",
+    ) -> None:
+        """Says how the work under a lease ended. Raises Fenced when it is no longer the caller's."""
+    def get(self, key: str) -> Kept | None: ...
+    def list(
+        self,
+        *,
+        source: str | None = None,
+        state: str | None = None,
+        since: int | None = None,
+        before: int | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[list[Kept], str | None]:
+        """Newest first, without bodies, and where it goes on."""
+    def counts(self) -> dict[str, int]: ...
+    def requeue(self, key: str, now: int) -> None: ...
+    def discard(self, key: str, now: int) -> None: ...
+    def health(self) -> None: ...
+    def usage(self) -> list[tuple[str | None, str, float, float]]:
+        """Source, what for, read units, write units; since this process first called."""
+    def description(self) -> dict[str, Any]:
+        """The live table: status, ttl, encryption, point_in_time_recovery, deletion_protection."""
+    def create(self) -> bool:
+        """Creates the table with time to live; False when it was there."""
+
+@final
+class Claimed:
+    kind: Literal["claimed", "kept", "running", "done", "dead", "conflict", "quarantined"]
+    """claimed: the caller has the lease. kept: durable, nobody works on it (accept). running: somebody else has the lease,
+    or it waits in the queue. The others: what has become of it. conflict: another content holds the key."""
+    token: int | None
+    attempts: int
+    new: bool
+    """Whether this call made it durable."""
+    until: int | None
+    """When the lease of whoever works on it lapses."""
+
+@final
+class Leased:
+    token: int
+    until: int
+    attempts: int
+    replays: int
+    event: Kept
+
+@final
+class Kept:
+    key: str
+    source: str
+    type: str | None
+    id: str | None
+    received_at: int
+    state: Literal["pending", "done", "archived", "dead", "dropped"]
+    dead_reason: str | None
+    attempts: int
+    replays: int
+    due_at: int | None
+    body: bytes
+    body_bytes: int
+    body_expired: bool
+    headers: list[tuple[str, bytes]]
+    history: list[tuple[int, int | None, str]]
+    """Time, status, note; oldest first."""
