@@ -258,6 +258,11 @@ impl SchemeRules {
             || self.content.fields().any(|signed| signed == pointer)
     }
 
+    /// Whether it knows at which host a URL has to be that a sender wants to have visited.
+    pub fn visits(&self) -> bool {
+        self.code.as_ref().is_some_and(Code::visits)
+    }
+
     /// Whether it has to be told the URL that the sender calls.
     pub fn wants_url(&self) -> bool {
         self.code.as_ref().map_or_else(|| self.content.contains(&Piece::Url), Code::wants_url)

@@ -354,7 +354,7 @@ section! {
         optional headers: MapOf { keys: HEADER, values: TEXT } => Vec<(At<HeaderName>, At<String>)> = "none";
         /// Where it brings the secret that the sender signs with from then on: it is kept in the file that the source's `secret` names by `learned:`.
         optional secret: QUESTION_PLACE => Place = "nowhere";
-        /// Where it brings a URL to fetch in order to agree.
+        /// Where it brings a URL to fetch in order to agree. For signed questions of senders whose host is known: Amazon SNS.
         optional visit: QUESTION_PLACE => Place = "nowhere";
     }
 }

@@ -1287,7 +1287,9 @@ fn senders_are_described_as_they_sign_and_ask() {
         "{}",
         lines(&warnings)
     );
-    let [headers, body, query, plain, labelled] = &config.sources[..] else { panic!("five") };
+    let [headers, body, query, plain, labelled, topics] = &config.sources[..] else {
+        panic!("six")
+    };
     let covers = |source: &SourceConfig| source.rules.scheme.covers().to_string();
     assert_eq!(covers(headers), "id, time, method, URL, body");
     assert_eq!(covers(body), "time");
@@ -1300,6 +1302,29 @@ fn senders_are_described_as_they_sign_and_ask() {
     assert!(headers.verify_token.is_some() && headers.rules.learns_secret());
     assert_eq!(plain.rules.scheme.format, Format::Plain { separator: ';' });
     assert_eq!(labelled.rules.scheme.versions[1].algorithm, Algorithm::Ed25519);
+    assert!(topics.rules.handshakes[0].visit.is_some());
+}
+
+#[test]
+fn a_url_is_visited_for_a_signed_question_of_a_known_host_only() {
+    let question = "when = { 'field:/type' = 'confirm' }, visit = 'field:/url'";
+    check_source(
+        &format!(
+            "provider = 'hmac'\nsecret = 'env:A'\nhandshakes = [{{ verified = true, {question} }}]"
+        ),
+        r#"4:80: sources.a.handshakes[0].visit: nothing here says at which host such a URL has to be, so that strangers could have any URL fetched; remove `visit`, and open the URL by hand once: only Amazon SNS (provider = "aws-sns") has a host that is known"#,
+    );
+    let topics = "options = { topics = 'arn:aws:sns:eu-central-1:1:t' }";
+    check_source(
+        &format!("provider = 'aws-sns'\n{topics}\nhandshakes = [{{ {question} }}]"),
+        "4:63: sources.a.handshakes[0].visit: strangers could have URLs fetched: only those in signed questions are; set verified = true for that question",
+    );
+    check_source(
+        &format!(
+            "provider = 'aws-sns'\n{topics}\nhandshakes = [{{ verified = true, {question} }}]"
+        ),
+        "",
+    );
 }
 
 #[test]

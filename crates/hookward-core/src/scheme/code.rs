@@ -194,6 +194,29 @@ pub(super) fn items(body: &[u8], pointer: &str) -> Result<Vec<Value>, Refusal> {
     }
 }
 
+/// The text at a pointer of such an item, which has to be there and not empty: a signature, or a token.
+pub(super) fn text_of<'i>(item: &'i Value, pointer: &str) -> Result<&'i str, Refusal> {
+    match item.pointer(pointer) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        Some(Value::String(_) | Value::Null) | None => Err(missing(pointer)),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(malformed(pointer))
+        }
+    }
+}
+
+/// A sample after something was written into each of the items at a pointer.
+pub(super) fn sample_with_items(
+    body: &[u8],
+    pointer: &str,
+    write: impl Fn(&mut Value) -> Option<()>,
+) -> Option<Signed> {
+    let mut document: Value = serde_json::from_slice(body).ok()?;
+    document.pointer_mut(pointer)?.as_array_mut()?.iter_mut().try_for_each(write)?;
+    let body = serde_json::to_vec(&document).ok()?;
+    Some(Signed { headers: Vec::new(), body, query: String::new() })
+}
+
 /// The window of a scheme whose code finds the signed time.
 pub(super) fn window(rules: &SchemeRules) -> SignedTime {
     rules.time.clone().unwrap_or(SignedTime {
@@ -320,6 +343,23 @@ impl Code {
             | Self::MicrosoftGraph
             | Self::PaddleClassic
             | Self::Twilio => true,
+        }
+    }
+
+    /// Whether it knows at which host a URL has to be that a sender wants to have visited.
+    pub(super) fn visits(&self) -> bool {
+        match self {
+            Self::Sns => true,
+            Self::Adyen
+            | Self::Braintree
+            | Self::Contentful
+            | Self::HttpMessage
+            | Self::Jwt(_)
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::PaddleClassic
+            | Self::PayPal
+            | Self::Twilio => false,
         }
     }
 

@@ -2,13 +2,10 @@
 //! Who sends is known, and nothing of what is sent is covered. Tokens of rich notifications (`validationTokens`) are not looked
 //! at. <https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>
 
-use serde_json::Value;
-
 use super::{
     Algorithm, KeyEncoding, Sample, SchemeError, Signed, Unproven,
     code::{self, Verify},
     keys::Keys,
-    location::{malformed, missing},
 };
 use crate::{
     Head, Refusal, Timestamp,
@@ -16,7 +13,7 @@ use crate::{
 };
 
 const ITEMS: &str = "/value";
-const TOKEN: &str = "clientState";
+const TOKEN: &str = "/clientState";
 
 #[derive(Debug)]
 pub(super) struct MicrosoftGraph(Keys);
@@ -34,16 +31,8 @@ impl Verify for MicrosoftGraph {
 
     fn verify(&self, request: Unproven<'_>, now: Timestamp) -> Result<(), Refusal> {
         for notification in code::items(request.body, ITEMS)? {
-            match notification.get(TOKEN) {
-                Some(Value::String(token)) if !token.is_empty() => {
-                    if !self.0.verify(b"", token.as_bytes(), now) {
-                        return Err(Refusal::WrongSignature);
-                    }
-                }
-                Some(Value::String(_) | Value::Null) | None => return Err(missing(TOKEN)),
-                Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                    return Err(malformed(TOKEN));
-                }
+            if !self.0.verify(b"", code::text_of(&notification, TOKEN)?.as_bytes(), now) {
+                return Err(Refusal::WrongSignature);
             }
         }
         Ok(())
@@ -55,11 +44,9 @@ impl Verify for MicrosoftGraph {
 
     fn sign(&self, sample: Sample<'_>) -> Option<Signed> {
         let token = String::from_utf8(self.0.sign(b"")?).ok()?;
-        let mut document: Value = serde_json::from_slice(sample.body).ok()?;
-        for notification in document.pointer_mut(ITEMS)?.as_array_mut()? {
-            notification.as_object_mut()?.insert(TOKEN.to_owned(), token.clone().into());
-        }
-        let body = serde_json::to_vec(&document).ok()?;
-        Some(Signed { headers: Vec::new(), body, query: String::new() })
+        code::sample_with_items(sample.body, ITEMS, |notification| {
+            notification.as_object_mut()?.insert("clientState".to_owned(), token.clone().into());
+            Some(())
+        })
     }
 }
