@@ -42,6 +42,7 @@ mod sns;
 mod template;
 mod time;
 mod twilio;
+mod wanted;
 
 pub use code::{Code, Sample, Settings, Signed, Unproven, Wanted};
 pub use jwks::{BadKeys, TrustAnchor};
@@ -104,11 +105,17 @@ pub enum Format {
         separator: char,
         /// Between an element's label and its value.
         assign: char,
+        /// Whether the sender writes a space behind each separator.
+        spaced: bool,
     },
     /// Elements without labels: the time, then signatures.
     Plain {
         /// Between elements.
         separator: char,
+        /// Whether the sender writes a space behind each separator.
+        spaced: bool,
+        /// What precedes the time.
+        first_prefix: Cow<'static, str>,
     },
 }
 
@@ -569,14 +576,15 @@ impl Scheme {
         let name = self.signature_name();
         match &self.rules.format {
             Format::Single { .. } => self.read_single(value, presented),
-            Format::List { separator, assign } => {
+            Format::List { separator, assign, .. } => {
                 let text = std::str::from_utf8(value).map_err(|_| malformed(name))?;
                 self.read_list(text, *separator, *assign, presented)
             }
-            Format::Plain { separator } => {
+            Format::Plain { separator, first_prefix, .. } => {
                 let text = std::str::from_utf8(value).map_err(|_| malformed(name))?;
                 let mut elements = text.split(*separator).map(str::trim);
-                presented.time = elements.next().unwrap_or_default().as_bytes();
+                let first = elements.next().and_then(|first| first.strip_prefix(&**first_prefix));
+                presented.time = first.ok_or_else(|| malformed(name))?.as_bytes();
                 for element in elements {
                     self.take_candidate(self.rules.versions.first(), element, presented)?;
                 }
@@ -760,14 +768,20 @@ impl Scheme {
         };
         let value = match &rules.format {
             Format::Single { prefix, .. } => format!("{prefix}{written}"),
-            Format::List { separator, assign } => {
+            Format::List { separator, assign, spaced } => {
+                let space = if *spaced { " " } else { "" };
                 let time = match rules.time.as_ref().map(|it| &it.place) {
-                    Some(TimePlace::Element(label)) => format!("{label}{assign}{time}{separator}"),
+                    Some(TimePlace::Element(label)) => {
+                        format!("{label}{assign}{time}{separator}{space}")
+                    }
                     _ => String::new(),
                 };
                 format!("{time}{}{assign}{written}", version.label)
             }
-            Format::Plain { separator } => format!("{time}{separator}{written}"),
+            Format::Plain { separator, spaced, first_prefix } => {
+                let space = if *spaced { " " } else { "" };
+                format!("{first_prefix}{time}{separator}{space}{written}")
+            }
         };
         let mut query = String::new();
         match &rules.signature {

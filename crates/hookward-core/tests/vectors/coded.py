@@ -448,6 +448,16 @@ MJvQEKRaxRMExjpYl6G4F+yJpIbY7tKdVOO+o+6m51r1ICGysNKW2Bu+cb3VJbdE
 ohwutrtfzBoWSluxjDggLczR4EwfADxVV0mZ5uN6p225I+F8c60OUwozb5Gs+JZz
 GQIDAQAB
 -----END PUBLIC KEY-----"""
+# RFC 9421, appendix B.1.2.
+RFC_PSS_PUBLIC = """-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2
++QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh1GH45x28Rw3Ry53mm+
+oAXjyQ86OnDkZ5N8lYbggD4O3w6M6pAvLkhk95AndTrifbIFPNU8PPMO7OyrFAHq
+gDsznjPFmTOtCEcN2Z1FpWgchwuYLPL+Wokqltd11nqqzi+bJ9cvSKADYdUAAN5W
+Utzdpiy6LbTgSxP7ociU4Tn0g5I6aDZJ7A8Lzo0KSyZYoA485mqcO0GVAdVw9lq4
+aOT9v6d+nb4bnNkQVklLQ3fVAvJm+xdDOp9LCNCN48V2pnDOkFV6+U9nV5oyc6XI
+2wIDAQAB
+-----END PUBLIC KEY-----"""
 P256_PUBLIC = """-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEBNy56/plQUVbdrcpZxXSSZNOK3UU
 9CAdFwyR2T0LU2EHxGeqcziFisoXyI/T+XcHpyxyk0YihJriKzuHHrB7xQ==
@@ -604,6 +614,37 @@ def http_message_vectors():
             own = {"secrets": [algorithms[algorithm]], "options": {"algorithm": [algorithm]}}
             reason = "wrong_signature" if algorithm.startswith("rsa") else "malformed_signature"
             vectors.refused(f"{algorithm}: an HMAC keyed with the public key", keyed, body, reason, **own)
+    # RFC 9421, appendix B.2.3: published key, request and signature.
+    documented = (
+        "bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683+qRpRRU5p2voTp768ZrCUb38K0fU"
+        "xN0O0iC59DzYx8DFll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pFkh/aYA2HXXZzNBXmIkoQoLd7YfW91kE9o/CCoC1xMy7JA"
+        "1ipwvKvfrs65ldmlu9bpG6A9BmzhuzF8Eim5f8ui9eH8LZH896+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJyoEZAFL2FUo5fTIztsDZKE"
+        "gM4cUA=="
+    )
+    components = ["date", "@method", "@path", "@query", "@authority", "content-type", "content-digest", "content-length"]
+    params = params_of(components, 1618884473, ';keyid="test-key-rsa-pss"')
+    hello = '{"hello": "world"}'
+    signed = [
+        ("signature", f"sig-b23=:{documented}:"),
+        ("signature-input", f"sig-b23={params}"),
+        digest(hello, "sha512", "sha-512"),
+        JSON,
+        ("date", "Tue, 20 Apr 2021 02:07:55 GMT"),
+        ("content-length", "18"),
+    ]
+    own = {
+        "secrets": [RFC_PSS_PUBLIC],
+        "options": {"algorithm": ["rsa-pss-sha512"], "components": ["@method", "@path", "@query"]},
+        "url": "https://example.com/foo?param=Value&Pet=dog",
+        "target": "/foo?param=Value&Pet=dog",
+        "now": 1618884473,
+    }
+    vectors.admitted("rsa-pss-sha512, as in RFC 9421", signed, hello, None, None, **own)
+    vectors.refused("rsa-pss-sha512: another body", signed, hello.replace("w", "W"), "wrong_signature", **own)
+    other_date = [(n, v.replace("Tue", "Wed")) for n, v in signed]
+    vectors.refused("rsa-pss-sha512: another date", other_date, hello, "wrong_signature", **own)
+    as_pkcs1 = own | {"options": own["options"] | {"algorithm": ["rsa-v1_5-sha256"]}}
+    vectors.refused("rsa-pss-sha512 where rsa-v1_5-sha256 is configured", signed, hello, "wrong_signature", **as_pkcs1)
     in_window(vectors, "", lambda at: lines(at=at), body, None)
     expires = lines(more=f";expires={NOW + 60}")
     admitted("before it expires", expires, now=NOW + 60)

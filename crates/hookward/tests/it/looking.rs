@@ -44,7 +44,13 @@ fn secret(place: &Place, provider: &Provider) -> String {
     let text = match (provider.scheme.versions[0].algorithm, provider.scheme.key) {
         (Algorithm::Ed25519, _) => return pem("ed25519"),
         (Algorithm::EcdsaP256Sha256, _) => return pem("p256"),
-        (Algorithm::RsaSha256 | Algorithm::RsaSha1, _) => return pem("rsa"),
+        (
+            Algorithm::RsaSha256
+            | Algorithm::RsaSha1
+            | Algorithm::RsaPssSha256
+            | Algorithm::RsaPssSha512,
+            _,
+        ) => return pem("rsa"),
         (_, KeyEncoding::Base64 | KeyEncoding::StandardWebhooks) => {
             "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k="
         }
