@@ -37,6 +37,7 @@ mod mandrill;
 mod microsoft_graph;
 mod paddle_classic;
 mod paypal;
+mod query_hash;
 mod sample;
 mod sns;
 mod template;

@@ -304,10 +304,10 @@ impl Code {
         match self {
             Self::Braintree => Braintree::WANTS,
             Self::HttpMessage => HttpMessage::WANTS,
+            Self::MicrosoftGraph => MicrosoftGraph::WANTS,
             Self::Adyen
             | Self::Contentful
             | Self::Mandrill
-            | Self::MicrosoftGraph
             | Self::PaddleClassic
             | Self::Twilio => &[],
             Self::Jwt(row) => row.wants(),
@@ -413,9 +413,9 @@ impl Code {
             Self::Braintree => Box::new(Braintree::new(rules, secrets)?),
             Self::Contentful => Box::new(Contentful::new(rules, secrets)?),
             Self::HttpMessage => Box::new(HttpMessage::new(rules, secrets)?),
-            Self::Jwt(row) => row.verifier(rules, secrets)?,
+            Self::Jwt(row) => Box::new(row.verifier(rules, secrets)?),
             Self::Mandrill => Box::new(Mandrill::new(rules, secrets)?),
-            Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(secrets)?),
+            Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(rules, secrets)?),
             Self::PaddleClassic => Box::new(PaddleClassic::new(secrets)?),
             Self::PayPal => paypal::verifier(rules)?,
             Self::Sns => sns::verifier(rules)?,

@@ -378,7 +378,12 @@ def braintree_vectors():
 
 
 def graph_vectors():
-    vectors = Vectors("microsoft-graph", [TEXT_SECRET])
+    # `published` needs what is above, and this file only this of it.
+    from published import FIRST, SECOND, jwk_set, token
+
+    url = "https://login.microsoftonline.com/common/discovery/v2.0/keys"
+    keys = jwk_set(FIRST.jwk("first"))
+    vectors = Vectors("microsoft-graph", [TEXT_SECRET], published={"documents": {url: keys}})
 
     def body(*states, key="value"):
         items = [{"subscriptionId": "s1", "changeType": "created", "resource": f"users/{number}"} |
@@ -406,6 +411,58 @@ def graph_vectors():
     twice = body(TEXT_SECRET).replace("}]", f',"clientState":"{TEXT_SECRET}"}}]')
     vectors.refused("the token twice", [JSON], twice, "malformed_signature")
     vectors.refused("not JSON", [JSON], TEXT_SECRET, "malformed_signature")
+    application, tenants = "8e460676-ae3f-4b1e-8790-ee0fb5d6148f", ["84bd8158-6d4d-4958-8b9f-9d6445542f95", "t2"]
+    publisher = "0bf30f3b-4a52-48df-9a82-234910c4a086"
+    rich = {"options": {"audience": [application]}}
+
+    def vouch(tenant=tenants[0], sign=FIRST.sign, kid="first", alg="RS256", **changed):
+        claims = {"aud": application, "iss": f"https://sts.windows.net/{tenant}/", "iat": NOW, "nbf": NOW, "exp": NOW + 29_100,
+                  "appid": publisher, "tid": tenant, "ver": "1.0"} | changed
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return token({"typ": "JWT", "alg": alg, "kid": kid}, claims, sign)
+
+    def with_content(*tokens, of=tenants[:1], state=TEXT_SECRET):
+        items = [{"subscriptionId": "s1", "changeType": "updated", "clientState": state, "encryptedContent": {"data": "x"}} |
+                 ({} if tenant is None else {"tenantId": tenant}) for tenant in of]
+        return json.dumps({"value": items, "validationTokens": list(tokens)}, separators=(",", ":"))
+
+    def content(name, body, reason=None, **others):
+        if reason is None:
+            vectors.admitted(f"content: {name}", [JSON], body, None, "updated", **rich, **others)
+        else:
+            vectors.refused(f"content: {name}", [JSON], body, reason, **rich, **others)
+
+    content("as sent", with_content(vouch()))
+    content("two tenants", with_content(vouch(), vouch("t2"), of=tenants))
+    second = {"iss": f"https://login.microsoftonline.com/{tenants[0]}/v2.0", "ver": "2.0", "appid": None, "azp": publisher}
+    content("a token of version 2.0", with_content(vouch(**second)))
+    content("no token at all", with_content("x"), "malformed_signature")
+    vectors.admitted("content: no audience is configured", [JSON], with_content("x"), None, "updated")
+    for name, bad, reason in [
+        ("no tokens", with_content(), "missing_signature"),
+        ("a notification without content", body(TEXT_SECRET), "missing_signature"),
+        ("a tenant without a token", with_content(vouch(), of=tenants), "wrong_claim"),
+        ("no tenant", with_content(vouch(), of=[None]), "missing_signature"),
+        ("the second is forged", with_content(vouch(), vouch("t2", sign=SECOND.sign), of=tenants), "wrong_signature"),
+        ("by another key", with_content(vouch(sign=SECOND.sign)), "wrong_signature"),
+        ("by an unknown key", with_content(vouch(kid="second")), "wrong_signature"),
+        ("HS256 keyed with the keys", with_content(vouch(alg="HS256", sign=lambda it: hmac_of(keys.encode(), it))),
+         "malformed_signature"),
+        ("unsigned", with_content(vouch(alg="none", sign=lambda it: b"")), "malformed_signature"),
+        ("for another application", with_content(vouch(aud="other")), "wrong_claim"),
+        ("for nobody", with_content(vouch(aud=None)), "wrong_claim"),
+        ("of another application", with_content(vouch(appid=application)), "wrong_claim"),
+        ("of no application", with_content(vouch(appid=None)), "wrong_claim"),
+        ("an application in the claim of version 2.0", with_content(vouch(appid=None, azp=publisher)), "wrong_claim"),
+        ("another issuer", with_content(vouch(iss="https://sts.windows.net/t2/")), "wrong_claim"),
+        ("no issuer", with_content(vouch(iss=None)), "wrong_claim"),
+        ("no end", with_content(vouch(exp=None)), "wrong_claim"),
+        ("a token that is no text", with_content(1), "malformed_signature"),
+        ("another state", with_content(vouch(), state=OTHER_TEXT_SECRET), "wrong_signature"),
+    ]:
+        content(name, bad, reason)
+    content("just before it is too late", with_content(vouch()), now=NOW + 29_400)
+    content("too late", with_content(vouch()), "stale", now=NOW + 29_401)
     path = "/hooks/microsoft-graph?validationToken="
     text = ("content-type", "text/plain; charset=utf-8")
     vectors.add("the question is answered", [text], "", {"answered": "Validation: ok +1"}, target=path + "Validation%3A%20ok+%2B1")
