@@ -271,6 +271,19 @@ impl SchemeRules {
         self.code.as_ref().is_some_and(Code::visits)
     }
 
+    /// Who can sign a sample as this sender.
+    pub fn signer(&self) -> Signer {
+        match (&self.code, self.versions.first().map(|it| it.algorithm)) {
+            (Some(code), _) => code.signer(),
+            (None, Some(Algorithm::RsaSha1)) => Signer::Nobody,
+            (None, Some(algorithm)) if algorithm.is_asymmetric() => Signer::OwnKey,
+            (None, _) if self.versions.iter().any(|it| it.algorithm.is_asymmetric()) => {
+                Signer::Either
+            }
+            (None, _) => Signer::Secret,
+        }
+    }
+
     /// Whether it has to be told the URL that the sender calls.
     pub fn wants_url(&self) -> bool {
         self.code.as_ref().map_or_else(|| self.content.contains(&Piece::Url), Code::wants_url)
@@ -326,6 +339,52 @@ impl SchemeRules {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Who can sign a sample as a sender, so that an endpoint can be tried without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// Whoever has the secret.
+    Secret,
+    /// Whoever has a private key whose public half the endpoint is given in place of the sender's.
+    OwnKey,
+    /// The one or the other, as configured.
+    Either,
+    /// The sender alone: endpoints fetch what verifies from it, and take no other key.
+    Sender,
+    /// Nobody here: RSA with SHA-1 is verified for senders that have nothing else, and nothing new is signed with it.
+    Nobody,
+}
+
+impl Signer {
+    /// Whether samples can be signed here.
+    pub const fn is_here(self) -> bool {
+        match self {
+            Self::Secret | Self::OwnKey | Self::Either => true,
+            Self::Sender | Self::Nobody => false,
+        }
+    }
+}
+
+/// By what, or why not.
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret => "signed with the secret",
+            Self::OwnKey => {
+                "signed with a private key of your own (PEM, PKCS #8); give the endpoint its public half in place of the sender's"
+            }
+            Self::Either => {
+                "signed with the secret, or with a private key of your own whose public half the endpoint is given"
+            }
+            Self::Sender => {
+                "not signed: only the sender has the keys, and an endpoint fetches what verifies from the sender alone"
+            }
+            Self::Nobody => {
+                "not signed: RSA with SHA-1 is only verified here, since nothing new should be signed with it"
+            }
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::{
-    Coverage, KeyRing, SchemeError, SchemeRules, SignedTime, TimePlace, TimeUnit,
+    Coverage, KeyRing, SchemeError, SchemeRules, SignedTime, Signer, TimePlace, TimeUnit,
     adyen::Adyen,
     braintree::Braintree,
     contentful::Contentful,
@@ -327,6 +327,22 @@ impl Code {
             | Self::PayPal
             | Self::Sns => false,
             Self::Contentful | Self::HttpMessage | Self::Mandrill | Self::Twilio => true,
+        }
+    }
+
+    /// Who can sign a sample as this sender.
+    pub fn signer(&self) -> Signer {
+        match self {
+            Self::Jwt(row) => row.signer(),
+            Self::PayPal | Self::Sns => Signer::Sender,
+            Self::PaddleClassic => Signer::Nobody,
+            Self::HttpMessage => Signer::Either,
+            Self::Adyen
+            | Self::Braintree
+            | Self::Contentful
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::Twilio => Signer::Secret,
         }
     }
 

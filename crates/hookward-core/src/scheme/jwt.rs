@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Algorithm, BadScheme, Coverage, Encoding, Key, KeyEncoding, Names, SchemeError, SchemeRules,
-    SignedTime, TimePlace, TimeUnit, Version,
+    SignedTime, Signer, TimePlace, TimeUnit, Version,
     code::{Sample, Settings, Signed, Unproven, Verify, Wanted},
     jwks::{Signing, strict_json},
     key_ring::{KeyRing, KeySource},
@@ -319,6 +319,13 @@ impl Jwt {
 
     pub(super) fn wants_url(&self) -> bool {
         self.hashes_url || self.audience == Audience::Url
+    }
+
+    pub(super) fn signer(&self) -> Signer {
+        match self.keys {
+            Keys::Secret | Keys::SetOrSecret => Signer::Secret,
+            Keys::Set(_) | Keys::Plaid => Signer::Sender,
+        }
     }
 
     pub(super) fn wants_secret(&self, settings: &Settings) -> bool {
