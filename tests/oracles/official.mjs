@@ -74,6 +74,8 @@ const standard = load("standardwebhooks");
 const gocardless = load("gocardless-nodejs/webhooks");
 const Razorpay = load("razorpay");
 const { WorkOS } = load("@workos-inc/node");
+const atlassian = load("atlassian-jwt");
+const { Metronome } = load("@metronome/sdk");
 
 /**
  * Each: its name in the registry, Hookward's name of the provider, the bodies that it judges ("any"; "shaped" when it reads
@@ -244,6 +246,36 @@ export const OFFICIAL = [
     provider: "razorpay",
     judge: ({ secret, headers, body }) =>
       assert(Razorpay.validateWebhookSignature(text(body), headers["x-razorpay-signature"], secret)),
+  },
+  {
+    package: "@metronome/sdk",
+    provider: "metronome",
+    sign: ({ secret, body, at }) => {
+      const date = new Date(at * 1000).toUTCString();
+      const { webhooks } = new Metronome({ bearerToken: ANYTHING });
+      return [
+        ["x-metronome-date", date],
+        ["metronome-webhook-signature", webhooks.signPayload(text(body), { date, secret })],
+      ];
+    },
+    judge: ({ secret, headers, body }) =>
+      new Metronome({ bearerToken: ANYTHING }).webhooks.verifySignature(text(body), headers, secret),
+  },
+  {
+    package: "atlassian-jwt",
+    provider: "atlassian-connect",
+    sign: ({ secret, url, at }) => {
+      const qsh = atlassian.createQueryStringHash(atlassian.fromMethodAndUrl("POST", url));
+      const token = atlassian.encodeSymmetric({ iss: "client-1", iat: at, exp: at + 180, qsh }, secret);
+      return [["authorization", `JWT ${token}`]];
+    },
+    // It leaves the claims to whoever calls it.
+    judge: ({ secret, headers, url }) => {
+      const token = headers.authorization.replace(/^JWT /, "");
+      const claims = atlassian.decodeSymmetric(token, secret, atlassian.SymmetricAlgorithm.HS256);
+      assert(claims.iss === "client-1" && claims.exp * 1000 > Date.now());
+      assert(claims.qsh === atlassian.createQueryStringHash(atlassian.fromMethodAndUrl("POST", url)));
+    },
   },
   {
     package: "@workos-inc/node",

@@ -10,7 +10,7 @@ use http::{HeaderName, Method};
 
 use crate::{
     Head, Refusal, Timestamp, form,
-    json::{self, Pointer, Pointers, Scalar, TopLevel},
+    json::{Found, Pointer, Scalar},
     limits,
     scheme::{Scheme, query_values},
     secret::Secret,
@@ -87,6 +87,15 @@ pub enum Value {
     Bool(bool),
 }
 
+impl Value {
+    fn phrase(&self) -> Option<&Phrase> {
+        match self {
+            Self::Text(phrase) => Some(phrase),
+            Self::Integer(_) | Self::Bool(_) => None,
+        }
+    }
+}
+
 /// A text with values of the question in it: `{query:challenge}`, `{hmac-sha256-hex:field:/token}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phrase(Vec<Word>);
@@ -100,6 +109,18 @@ enum Word {
     HmacBase64(Place),
     /// What the code of the source's scheme answers to the value.
     Code(Place),
+}
+
+impl Word {
+    fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Value(place)
+            | Self::HmacHex(place)
+            | Self::HmacBase64(place)
+            | Self::Code(place) => Some(place),
+        }
+    }
 }
 
 /// The answer that a question gets.
@@ -126,11 +147,39 @@ pub(crate) struct Knower<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// What a question holds: the head, and the body where it has come.
+/// What a question holds: the head, and the fields of the body where it has come.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) head: &'a Head<'a>,
-    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) fields: Fields<'a>,
+}
+
+/// The fields of a question's body.
+#[derive(Clone, Copy)]
+pub(crate) enum Fields<'a> {
+    /// The body has not come, or nothing in it can be looked at.
+    None,
+    /// Of a form.
+    Form(&'a [u8]),
+    /// Of JSON that was read once for all places: what was found, and the index of each pointer in it.
+    Json(&'a Found, &'a [(Pointer, usize)]),
+}
+
+impl Fields<'_> {
+    fn value(self, pointer: &Pointer) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Form(body) => form::field(body, pointer.only_key()?),
+            Self::Json(found, wanted) => {
+                let (_, index) = wanted.iter().find(|(known, _)| known == pointer)?;
+                match found.get(*index) {
+                    Some(Scalar::Text(text) | Scalar::Integer(text)) => Some(text.clone()),
+                    Some(Scalar::Bool(is)) => Some(is.to_string()),
+                    Some(Scalar::Number(_) | Scalar::Null | Scalar::Container) | None => None,
+                }
+            }
+        }
+    }
 }
 
 impl Handshake {
@@ -152,6 +201,23 @@ impl Handshake {
             places.iter().any(|(place, _)| matches!(place, Place::Field(_)))
         };
         fields(&self.when) || fields(&self.check) || matches!(self.secret, Some(Place::Field(_)))
+    }
+
+    /// The fields of the body that it looks at.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &Pointer> {
+        let conditions = self.when.iter().chain(&self.check).map(|(place, _)| place);
+        let phrases: Vec<&Phrase> = match &self.says {
+            Says::Nothing => Vec::new(),
+            Says::Text(phrase) => vec![phrase],
+            Says::Json(fields) => fields.iter().filter_map(|(_, value)| value.phrase()).collect(),
+        };
+        let phrases = phrases.into_iter().chain(self.headers.iter().map(|(_, phrase)| phrase));
+        let said = phrases.flat_map(|phrase| phrase.0.iter().filter_map(Word::place));
+        let places = conditions.chain(said).chain(&self.secret).chain(&self.visit);
+        places.filter_map(|place| match place {
+            Place::Field(pointer) => Some(pointer),
+            Place::Query(_) | Place::Header(_) => None,
+        })
     }
 
     /// The answer, when this is the question. Refused when it is and does not show what it must.
@@ -228,22 +294,7 @@ impl Question<'_> {
                 }
             }
             Place::Header(name) => self.head.text(name).map(str::to_owned),
-            Place::Field(pointer) => {
-                let body = self.body?;
-                if form::is_form(self.head) {
-                    return form::field(body, pointer.only_key()?);
-                }
-                let rules = json::Rules {
-                    depth_max: limits::JSON_DEPTH_MAX,
-                    top_level: TopLevel::ObjectOrArray,
-                };
-                let found = json::scan(body, &Pointers::new([pointer.clone()]), rules).ok()?;
-                match found.get(0) {
-                    Some(Scalar::Text(text) | Scalar::Integer(text)) => Some(text.clone()),
-                    Some(Scalar::Bool(is)) => Some(is.to_string()),
-                    Some(Scalar::Number(_) | Scalar::Null | Scalar::Container) | None => None,
-                }
-            }
+            Place::Field(pointer) => self.fields.value(pointer),
         }
     }
 }

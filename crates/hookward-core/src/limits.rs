@@ -260,8 +260,12 @@ pub const KEYS_MAX: usize = 64;
 /// The longest name of a key (a `kid`, or a certificate's URL), in bytes.
 pub const KEY_NAME_BYTES_MAX: usize = 256;
 
-/// The most keys that are waited for at once, by name: strangers can name them.
-pub const KEYS_WANTED_MAX: usize = 16;
+/// The most keys that are waited for at once, by name: strangers can name them. A name that is asked for twice within as many
+/// forged ones stands before all of them; in memory these are a megabyte at most.
+pub const KEYS_WANTED_MAX: usize = 4_096;
+
+/// The most names that are remembered as known not to be anywhere: strangers can name them.
+pub const KEYS_ABSENT_MAX: usize = 1_024;
 
 /// The largest document with keys or certificates, in bytes: Google's has 2 KiB, a chain of certificates 8 KiB.
 pub const KEYS_BYTES_MAX: usize = 256 * 1024;
@@ -273,11 +277,14 @@ pub const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 /// [`KEYS_REFRESH_MIN`].
 pub const KEYS_PAUSE: Duration = Duration::from_secs(10);
 
-/// The same where each key is asked for by its name: so that the wanted ones are through in half a minute.
+/// The same where each key is asked for by its name: few enough for the sender not to mind.
 pub const KEYS_PAUSE_BY_NAME: Duration = Duration::from_secs(2);
 
-/// How long a key that a sender does not know is not asked for again.
+/// How long a key that a sender does not know is not asked for again. It doubles each time, up to [`KEY_ABSENT_MAX`].
 pub const KEY_ABSENT: Duration = Duration::from_mins(1);
+
+/// See [`KEY_ABSENT`]: a name that strangers repeat costs a fetch each hour.
+pub const KEY_ABSENT_MAX: Duration = Duration::from_hours(1);
 
 /// How often keys are looked at anew where the sender does not say, by `Cache-Control`.
 pub const KEYS_REFRESH_DEFAULT: Duration = Duration::from_hours(1);

@@ -37,11 +37,13 @@ mod mandrill;
 mod microsoft_graph;
 mod paddle_classic;
 mod paypal;
+mod query_hash;
 mod sample;
 mod sns;
 mod template;
 mod time;
 mod twilio;
+mod wanted;
 
 pub use code::{Code, Sample, Settings, Signed, Unproven, Wanted};
 pub use jwks::{BadKeys, TrustAnchor};
@@ -104,11 +106,17 @@ pub enum Format {
         separator: char,
         /// Between an element's label and its value.
         assign: char,
+        /// Whether the sender writes a space behind each separator.
+        spaced: bool,
     },
     /// Elements without labels: the time, then signatures.
     Plain {
         /// Between elements.
         separator: char,
+        /// Whether the sender writes a space behind each separator.
+        spaced: bool,
+        /// What precedes the time.
+        first_prefix: Cow<'static, str>,
     },
 }
 
@@ -258,6 +266,24 @@ impl SchemeRules {
             || self.content.fields().any(|signed| signed == pointer)
     }
 
+    /// Whether it knows at which host a URL has to be that a sender wants to have visited.
+    pub fn visits(&self) -> bool {
+        self.code.as_ref().is_some_and(Code::visits)
+    }
+
+    /// Who can sign a sample as this sender.
+    pub fn signer(&self) -> Signer {
+        match (&self.code, self.versions.first().map(|it| it.algorithm)) {
+            (Some(code), _) => code.signer(),
+            (None, Some(Algorithm::RsaSha1)) => Signer::Nobody,
+            (None, Some(algorithm)) if algorithm.is_asymmetric() => Signer::OwnKey,
+            (None, _) if self.versions.iter().any(|it| it.algorithm.is_asymmetric()) => {
+                Signer::Either
+            }
+            (None, _) => Signer::Secret,
+        }
+    }
+
     /// Whether it has to be told the URL that the sender calls.
     pub fn wants_url(&self) -> bool {
         self.code.as_ref().map_or_else(|| self.content.contains(&Piece::Url), Code::wants_url)
@@ -313,6 +339,52 @@ impl SchemeRules {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Who can sign a sample as a sender, so that an endpoint can be tried without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// Whoever has the secret.
+    Secret,
+    /// Whoever has a private key whose public half the endpoint is given in place of the sender's.
+    OwnKey,
+    /// The one or the other, as configured.
+    Either,
+    /// The sender alone: endpoints fetch what verifies from it, and take no other key.
+    Sender,
+    /// Nobody here: RSA with SHA-1 is verified for senders that have nothing else, and nothing new is signed with it.
+    Nobody,
+}
+
+impl Signer {
+    /// Whether samples can be signed here.
+    pub const fn is_here(self) -> bool {
+        match self {
+            Self::Secret | Self::OwnKey | Self::Either => true,
+            Self::Sender | Self::Nobody => false,
+        }
+    }
+}
+
+/// By what, or why not.
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret => "signed with the secret",
+            Self::OwnKey => {
+                "signed with a private key of your own (PEM, PKCS #8); give the endpoint its public half in place of the sender's"
+            }
+            Self::Either => {
+                "signed with the secret, or with a private key of your own whose public half the endpoint is given"
+            }
+            Self::Sender => {
+                "not signed: only the sender has the keys, and an endpoint fetches what verifies from the sender alone"
+            }
+            Self::Nobody => {
+                "not signed: RSA with SHA-1 is only verified here, since nothing new should be signed with it"
+            }
+        })
     }
 }
 
@@ -564,14 +636,15 @@ impl Scheme {
         let name = self.signature_name();
         match &self.rules.format {
             Format::Single { .. } => self.read_single(value, presented),
-            Format::List { separator, assign } => {
+            Format::List { separator, assign, .. } => {
                 let text = std::str::from_utf8(value).map_err(|_| malformed(name))?;
                 self.read_list(text, *separator, *assign, presented)
             }
-            Format::Plain { separator } => {
+            Format::Plain { separator, first_prefix, .. } => {
                 let text = std::str::from_utf8(value).map_err(|_| malformed(name))?;
                 let mut elements = text.split(*separator).map(str::trim);
-                presented.time = elements.next().unwrap_or_default().as_bytes();
+                let first = elements.next().and_then(|first| first.strip_prefix(&**first_prefix));
+                presented.time = first.ok_or_else(|| malformed(name))?.as_bytes();
                 for element in elements {
                     self.take_candidate(self.rules.versions.first(), element, presented)?;
                 }
@@ -755,14 +828,20 @@ impl Scheme {
         };
         let value = match &rules.format {
             Format::Single { prefix, .. } => format!("{prefix}{written}"),
-            Format::List { separator, assign } => {
+            Format::List { separator, assign, spaced } => {
+                let space = if *spaced { " " } else { "" };
                 let time = match rules.time.as_ref().map(|it| &it.place) {
-                    Some(TimePlace::Element(label)) => format!("{label}{assign}{time}{separator}"),
+                    Some(TimePlace::Element(label)) => {
+                        format!("{label}{assign}{time}{separator}{space}")
+                    }
                     _ => String::new(),
                 };
                 format!("{time}{}{assign}{written}", version.label)
             }
-            Format::Plain { separator } => format!("{time}{separator}{written}"),
+            Format::Plain { separator, spaced, first_prefix } => {
+                let space = if *spaced { " " } else { "" };
+                format!("{first_prefix}{time}{separator}{space}{written}")
+            }
         };
         let mut query = String::new();
         match &rules.signature {

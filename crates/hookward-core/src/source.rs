@@ -15,7 +15,7 @@ use crate::{
     Timestamp,
     address::Cidrs,
     form,
-    handshake::{Challenge, Handshake, Knower, Question, is_token},
+    handshake::{self, Challenge, Handshake, Knower, Question, is_token},
     identity::{Identity, IdentityRule},
     json::{self, Pointer, Pointers, Scalar, TopLevel},
     limits,
@@ -185,6 +185,8 @@ struct WantedPointers {
     id: Option<usize>,
     event_type: Option<usize>,
     expect: Vec<usize>,
+    /// What questions hold, so that a body is read once for all of it.
+    questions: Vec<(Pointer, usize)>,
 }
 
 impl WantedPointers {
@@ -205,7 +207,9 @@ impl WantedPointers {
             EventTypeRule::Header(_) | EventTypeRule::None => None,
         };
         let expect = rules.expect.iter().map(|(pointer, _)| want(pointer)).collect();
-        Self { id, event_type, expect, all: Pointers::new(all) }
+        let asked = rules.handshakes.iter().flat_map(Handshake::fields);
+        let questions = asked.map(|pointer| (pointer.clone(), want(pointer))).collect();
+        Self { id, event_type, expect, questions, all: Pointers::new(all) }
     }
 }
 
@@ -265,7 +269,20 @@ impl Source {
         now: Timestamp,
     ) -> Option<Result<Challenge, Refusal>> {
         let unsigned = self.rules.handshakes.iter().filter(|it| !it.verified);
-        self.answer_first(unsigned.filter(|it| body.is_some() || !it.needs_body()), head, body, now)
+        let unsigned = unsigned.filter(|it| body.is_some() || !it.needs_body());
+        let wanted = &self.pointers;
+        let found = match body {
+            Some(body) if !wanted.questions.is_empty() && !form::is_form(head) => {
+                json::scan(body, &wanted.all, scan_rules(TopLevel::ObjectOrArray)).ok()
+            }
+            Some(_) | None => None,
+        };
+        let fields = match (&found, body) {
+            (Some(found), _) => handshake::Fields::Json(found, &wanted.questions),
+            (None, Some(body)) if form::is_form(head) => handshake::Fields::Form(body),
+            (None, _) => handshake::Fields::None,
+        };
+        self.answer_first(unsigned, Question { head, fields }, now)
     }
 
     /// Whether a question without a signature may be recognised once its body has come.
@@ -277,12 +294,10 @@ impl Source {
     fn answer_first<'h>(
         &self,
         mut handshakes: impl Iterator<Item = &'h Handshake>,
-        head: &Head<'_>,
-        body: Option<&[u8]>,
+        question: Question<'_>,
         now: Timestamp,
     ) -> Option<Result<Challenge, Refusal>> {
         let knower = Knower { scheme: &self.scheme, now };
-        let question = Question { head, body };
         let answered = handshakes.find_map(|it| {
             let answer = it.answer(question, self.verify_token.as_ref(), knower)?;
             Some((it, answer))
@@ -386,6 +401,10 @@ impl Source {
     }
 }
 
+fn scan_rules(top_level: TopLevel) -> json::Rules {
+    json::Rules { depth_max: limits::JSON_DEPTH_MAX, top_level }
+}
+
 fn declared_length(head: &Head<'_>) -> Result<Option<u64>, Refusal> {
     match head.single(&header::CONTENT_LENGTH) {
         Single::Absent => Ok(None),
@@ -470,9 +489,20 @@ impl Verified<'_> {
     fn read(&self, content: ContentDigest) -> Result<Reading, Refusal> {
         let Source { rules, pointers, .. } = self.source;
         let name = &rules.name;
+        let top_level = if rules.media.arrays { TopLevel::ObjectOrArray } else { TopLevel::Object };
+        let body = &*self.request.body;
+        let found = match self.screened.format {
+            BodyFormat::Json => json::scan(body, &pointers.all, scan_rules(top_level)).ok(),
+            BodyFormat::Form | BodyFormat::Opaque => None,
+        };
+        let fields = match (&found, self.screened.format) {
+            (Some(found), _) => handshake::Fields::Json(found, &pointers.questions),
+            (None, BodyFormat::Form) => handshake::Fields::Form(body),
+            (None, BodyFormat::Json | BodyFormat::Opaque) => handshake::Fields::None,
+        };
         let signed = rules.handshakes.iter().filter(|it| it.verified);
-        let (head, body) = (&self.request.head, Some(&*self.request.body));
-        if let Some(answer) = self.source.answer_first(signed, head, body, self.now) {
+        let question = Question { head: &self.request.head, fields };
+        if let Some(answer) = self.source.answer_first(signed, question, self.now) {
             return Err(Refusal::Handshake(answer?.into()));
         }
         let header_type = match &rules.event_type {
@@ -515,9 +545,7 @@ impl Verified<'_> {
             let quarantine = self.unknown_type(header_type.as_deref());
             return Ok(by_content(header_type, quarantine));
         }
-        let top_level = if rules.media.arrays { TopLevel::ObjectOrArray } else { TopLevel::Object };
-        let scan_rules = json::Rules { depth_max: limits::JSON_DEPTH_MAX, top_level };
-        let Ok(found) = json::scan(&self.request.body, &pointers.all, scan_rules) else {
+        let Some(found) = found else {
             return Ok(by_content(header_type, Some(Quarantine::NotJson)));
         };
         let text_at = |index| match found.get(index) {

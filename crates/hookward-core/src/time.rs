@@ -63,6 +63,24 @@ impl Timestamp {
         let parsed: jiff::Timestamp = text.parse().ok()?;
         u64::try_from(parsed.as_microsecond()).ok().map(Self)
     }
+
+    /// Reads a date and time as HTTP writes it, such as `Tue, 24 Nov 2026 08:15:30 GMT`.
+    ///
+    /// `None` for anything else, the obsolete forms and a wrong weekday among it, and for times before 1970.
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        let at = u64::try_from(parsed.as_microsecond()).ok().map(Self)?;
+        // What is read is more than HTTP allows: another zone, comments, white space.
+        (at.to_http_date() == text).then_some(at)
+    }
+
+    /// This time as HTTP writes it, in whole seconds; empty for one beyond the year 9999.
+    pub fn to_http_date(self) -> String {
+        let at = i64::try_from(self.as_secs()).ok();
+        let at = at.and_then(|secs| jiff::Timestamp::from_second(secs).ok());
+        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+        at.and_then(|at| printer.timestamp_to_rfc9110_string(&at).ok()).unwrap_or_default()
+    }
 }
 
 /// RFC 3339 in UTC with milliseconds, such as `2026-11-24T08:15:30.500Z`.
@@ -95,6 +113,33 @@ mod tests {
         assert_eq!(Timestamp::parse_rfc3339(&at.to_string()), Some(at));
         assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59Z"), None);
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn reads_one_form_of_http_dates() {
+        let at = Timestamp::from_secs(784_111_777);
+        assert_eq!(at.to_http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(Timestamp::from_micros(u64::MAX).to_http_date(), "");
+        let check = |text, is| assert_eq!(Timestamp::parse_http_date(text), is, "{text}");
+        check("Sun, 06 Nov 1994 08:49:37 GMT", Some(at));
+        for other in [
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "sun, 06 nov 1994 08:49:37 gmt",
+            "Sun, 06 Nov 1994 08:49:37 +0000",
+            "Sun, 06 Nov 1994 09:49:37 +0100",
+            "Sun, 06 Nov 1994 08:49:37 GMT (a comment)",
+            " Sun, 06 Nov 1994 08:49:37 GMT",
+            "06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "1994-11-06T08:49:37Z",
+            "784111777",
+            "",
+        ] {
+            check(other, None);
+        }
     }
 
     #[test]

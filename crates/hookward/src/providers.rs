@@ -102,6 +102,7 @@ fn as_json(provider: &Provider) -> serde_json::Value {
         "origin": provider.origin,
         "origin_source": provider.origin_source,
         "evidence": provider.evidence.to_string(),
+        "sample": { "signed": rules.signer().is_here(), "how": rules.signer().to_string() },
         "configuration": provider.configuration(),
         "retries": provider.retries,
         "secret": provider.secret,

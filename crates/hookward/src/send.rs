@@ -108,19 +108,14 @@ impl Send {
             let scheme = if config.server.tls.is_some() { "https" } else { "http" };
             let own = format!("{scheme}://{}{}", config.server.listen, found.rules.path);
             let provider = providers::named(found.provider.unwrap_or("hmac"))?;
+            signable(provider)?;
             return Ok((source, provider, client::url(self.url.as_deref().unwrap_or(&own))?));
         }
         let provider = providers::named(self.provider.as_deref().unwrap_or_default())?;
         let url =
             self.url.as_deref().ok_or_else(|| Failure::new("name the endpoint with --url"))?;
         let settings = self.settings(url)?;
-        if provider.scheme.code.as_ref().is_some_and(|code| !code.wants_secret(&settings)) {
-            return Err(Failure::new(format!(
-                "{} signs with keys that only it has, and what it publishes of them is all that a gateway takes: nobody else \
-                 can sign a sample for it",
-                provider.title
-            )));
-        }
+        signable(provider)?;
         let secret = self.secret.as_deref().ok_or_else(|| {
             Failure::new("say where the secret is: --secret env:NAME or --secret file:PATH")
         })?;
@@ -175,6 +170,15 @@ impl Send {
             Err(Failure::new(format!("the endpoint answered {}", answer.status)))
         }
     }
+}
+
+/// Whether a sample can be signed as this provider at all, before anything is asked for.
+fn signable(provider: &Provider) -> Result<(), Failure> {
+    let signer = provider.scheme.signer();
+    if signer.is_here() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("a sample of {} is {signer}", provider.title)))
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) -> Result<(), Failure> {

@@ -306,6 +306,10 @@ section! {
         default separator: CHARACTER => char = ',';
         /// What stands between an element's label and its value.
         default assign: CHARACTER => char = '=';
+        /// Whether the sender writes a space behind each `separator`. Samples are written so; either is read.
+        default spaced: Flag => bool = false;
+        /// What precedes the first element of a list without labels, such as `t=`.
+        optional first_prefix: TEXT => String = "nothing";
     }
 }
 
@@ -323,7 +327,7 @@ section! {
         /// The field of the body, by JSON pointer.
         optional field: POINTER => Pointer = "it is elsewhere";
         /// What it counts since 1970, or how it is written.
-        default unit: Choice(&[("s", TimeUnit::Seconds), ("ms", TimeUnit::Milliseconds), ("rfc3339", TimeUnit::Rfc3339)]) => TimeUnit = TimeUnit::Seconds;
+        default unit: Choice(&[("s", TimeUnit::Seconds), ("ms", TimeUnit::Milliseconds), ("rfc3339", TimeUnit::Rfc3339), ("http-date", TimeUnit::HttpDate)]) => TimeUnit = TimeUnit::Seconds;
         /// How old it may be, unless the source has a `tolerance`.
         default past: Length(Duration::from_secs(1)..=limits::TOLERANCE_MAX) => Duration = limits::TOLERANCE_DEFAULT;
         /// How far ahead it may be, unless the source has a `tolerance`.
@@ -354,7 +358,7 @@ section! {
         optional headers: MapOf { keys: HEADER, values: TEXT } => Vec<(At<HeaderName>, At<String>)> = "none";
         /// Where it brings the secret that the sender signs with from then on: it is kept in the file that the source's `secret` names by `learned:`.
         optional secret: QUESTION_PLACE => Place = "nowhere";
-        /// Where it brings a URL to fetch in order to agree.
+        /// Where it brings a URL to fetch in order to agree. For signed questions of senders whose host is known: Amazon SNS.
         optional visit: QUESTION_PLACE => Place = "nowhere";
     }
 }
@@ -803,6 +807,8 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("ecdsa-p256-sha256", Algorithm::EcdsaP256Sha256),
     ("rsa-sha256", Algorithm::RsaSha256),
     ("rsa-sha1", Algorithm::RsaSha1),
+    ("rsa-pss-sha256", Algorithm::RsaPssSha256),
+    ("rsa-pss-sha512", Algorithm::RsaPssSha512),
     ("token", Algorithm::Token),
 ];
 

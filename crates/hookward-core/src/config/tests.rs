@@ -709,7 +709,7 @@ fn a_described_signature_covers_what_it_must() {
     );
     check_signature(
         "algorithm = 'md5'",
-        r#"2:13: sources.a.signature.algorithm: unknown value "md5"; use "hmac-sha256", "hmac-sha512", "hmac-sha1", "sha256", "sha1", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "rsa-sha1" or "token""#,
+        r#"2:13: sources.a.signature.algorithm: unknown value "md5"; use "hmac-sha256", "hmac-sha512", "hmac-sha1", "sha256", "sha1", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "rsa-sha1", "rsa-pss-sha256", "rsa-pss-sha512" or "token""#,
     );
     check_signature(
         "algorithm = 'ed25519'",
@@ -1107,7 +1107,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(shop.rules.event_type, EventTypeRule::Body(Pointer::parse("/type").unwrap()));
     assert_eq!(shop.rules.sender_id.as_ref().unwrap(), "x-shop-id");
     assert_eq!(scheme.signature.to_string(), "header x-shop-signature");
-    assert_eq!(scheme.format, Format::List { separator: ';', assign: ':' });
+    assert_eq!(scheme.format, Format::List { separator: ';', assign: ':', spaced: false });
     assert_eq!(
         (&*scheme.versions[0].label, scheme.versions[0].algorithm),
         ("v2", Algorithm::HmacSha1)
@@ -1287,7 +1287,9 @@ fn senders_are_described_as_they_sign_and_ask() {
         "{}",
         lines(&warnings)
     );
-    let [headers, body, query, plain, labelled] = &config.sources[..] else { panic!("five") };
+    let [headers, body, query, plain, labelled, topics] = &config.sources[..] else {
+        panic!("six")
+    };
     let covers = |source: &SourceConfig| source.rules.scheme.covers().to_string();
     assert_eq!(covers(headers), "id, time, method, URL, body");
     assert_eq!(covers(body), "time");
@@ -1298,8 +1300,34 @@ fn senders_are_described_as_they_sign_and_ask() {
     assert_eq!((time.past.as_secs(), time.future.as_secs()), (600, 60));
     assert_eq!(headers.rules.handshakes.len(), 3);
     assert!(headers.verify_token.is_some() && headers.rules.learns_secret());
-    assert_eq!(plain.rules.scheme.format, Format::Plain { separator: ';' });
+    assert_eq!(
+        plain.rules.scheme.format,
+        Format::Plain { separator: ';', spaced: true, first_prefix: "t=".into() }
+    );
     assert_eq!(labelled.rules.scheme.versions[1].algorithm, Algorithm::Ed25519);
+    assert!(topics.rules.handshakes[0].visit.is_some());
+}
+
+#[test]
+fn a_url_is_visited_for_a_signed_question_of_a_known_host_only() {
+    let question = "when = { 'field:/type' = 'confirm' }, visit = 'field:/url'";
+    check_source(
+        &format!(
+            "provider = 'hmac'\nsecret = 'env:A'\nhandshakes = [{{ verified = true, {question} }}]"
+        ),
+        r#"4:80: sources.a.handshakes[0].visit: nothing here says at which host such a URL has to be, so that strangers could have any URL fetched; remove `visit`, and open the URL by hand once: only Amazon SNS (provider = "aws-sns") has a host that is known"#,
+    );
+    let topics = "options = { topics = 'arn:aws:sns:eu-central-1:1:t' }";
+    check_source(
+        &format!("provider = 'aws-sns'\n{topics}\nhandshakes = [{{ {question} }}]"),
+        "4:63: sources.a.handshakes[0].visit: strangers could have URLs fetched: only those in signed questions are; set verified = true for that question",
+    );
+    check_source(
+        &format!(
+            "provider = 'aws-sns'\n{topics}\nhandshakes = [{{ verified = true, {question} }}]"
+        ),
+        "",
+    );
 }
 
 #[test]

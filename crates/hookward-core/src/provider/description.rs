@@ -40,6 +40,7 @@ impl Provider {
                 format!("{} ({})", self.origin.join(", "), self.origin_source),
             ));
         }
+        facts.push(("sample", scheme.signer().to_string()));
         facts.push(("documented", self.docs.to_owned()));
         facts.push(("evidence", self.evidence.to_string()));
         facts
@@ -232,8 +233,8 @@ const INTRODUCTION: &str = "\
 # Providers
 
 The senders that Hookward knows by name: `provider = \"stripe\"` is all that a source needs beside its secret. `hookward providers
-show stripe` prints what is here, and `hookward send stripe` sends a signed sample. A sender that is not here is described
-in the same words in `[sources.<name>.signature]` ([configuration](configuration.md)).
+show stripe` prints what is here, and `hookward send stripe` sends a signed sample, where **sample** says that it can be signed. A
+sender that is not here is described in the same words in `[sources.<name>.signature]` ([configuration](configuration.md)).
 
 **Covers** is what an attacker who captured a request cannot change. Where no time is covered, a captured request stays valid, and
 only its remembered identity stops it; where an id is not covered, events are told apart by what is.

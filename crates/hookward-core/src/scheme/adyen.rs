@@ -61,13 +61,7 @@ fn content(notification: &Value) -> Result<String, Refusal> {
 }
 
 fn signature(notification: &Value) -> Result<Vec<u8>, Refusal> {
-    let written = match notification.pointer(SIGNATURE) {
-        Some(Value::String(text)) if !text.is_empty() => text,
-        Some(Value::String(_) | Value::Null) | None => return Err(missing(SIGNATURE)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            return Err(malformed(SIGNATURE));
-        }
-    };
+    let written = code::text_of(notification, SIGNATURE)?;
     let bytes = BASE64.decode(written).ok().filter(|bytes| bytes.len() == 32);
     bytes.ok_or_else(|| malformed(SIGNATURE))
 }
@@ -103,8 +97,7 @@ impl Verify for Adyen {
     }
 
     fn sign(&self, sample: Sample<'_>) -> Option<Signed> {
-        let mut document: Value = serde_json::from_slice(sample.body).ok()?;
-        for item in document.pointer_mut(ITEMS)?.as_array_mut()? {
+        code::sample_with_items(sample.body, ITEMS, |item| {
             let notification = item.get_mut(ITEM)?;
             let signature = self.0.sign(content(notification).ok()?.as_bytes())?;
             let fields = notification.as_object_mut()?;
@@ -112,8 +105,7 @@ impl Verify for Adyen {
                 fields.entry("additionalData").or_insert_with(|| Value::Object(<_>::default()));
             data.as_object_mut()?
                 .insert("hmacSignature".to_owned(), BASE64.encode(signature).into());
-        }
-        let body = serde_json::to_vec(&document).ok()?;
-        Some(Signed { headers: Vec::new(), body, query: String::new() })
+            Some(())
+        })
     }
 }

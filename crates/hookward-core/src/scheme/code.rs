@@ -9,7 +9,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::{
-    Coverage, KeyRing, SchemeError, SchemeRules, SignedTime, TimePlace, TimeUnit,
+    Coverage, KeyRing, SchemeError, SchemeRules, SignedTime, Signer, TimePlace, TimeUnit,
     adyen::Adyen,
     braintree::Braintree,
     contentful::Contentful,
@@ -194,6 +194,29 @@ pub(super) fn items(body: &[u8], pointer: &str) -> Result<Vec<Value>, Refusal> {
     }
 }
 
+/// The text at a pointer of such an item, which has to be there and not empty: a signature, or a token.
+pub(super) fn text_of<'i>(item: &'i Value, pointer: &str) -> Result<&'i str, Refusal> {
+    match item.pointer(pointer) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        Some(Value::String(_) | Value::Null) | None => Err(missing(pointer)),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(malformed(pointer))
+        }
+    }
+}
+
+/// A sample after something was written into each of the items at a pointer.
+pub(super) fn sample_with_items(
+    body: &[u8],
+    pointer: &str,
+    write: impl Fn(&mut Value) -> Option<()>,
+) -> Option<Signed> {
+    let mut document: Value = serde_json::from_slice(body).ok()?;
+    document.pointer_mut(pointer)?.as_array_mut()?.iter_mut().try_for_each(write)?;
+    let body = serde_json::to_vec(&document).ok()?;
+    Some(Signed { headers: Vec::new(), body, query: String::new() })
+}
+
 /// The window of a scheme whose code finds the signed time.
 pub(super) fn window(rules: &SchemeRules) -> SignedTime {
     rules.time.clone().unwrap_or(SignedTime {
@@ -281,10 +304,10 @@ impl Code {
         match self {
             Self::Braintree => Braintree::WANTS,
             Self::HttpMessage => HttpMessage::WANTS,
+            Self::MicrosoftGraph => MicrosoftGraph::WANTS,
             Self::Adyen
             | Self::Contentful
             | Self::Mandrill
-            | Self::MicrosoftGraph
             | Self::PaddleClassic
             | Self::Twilio => &[],
             Self::Jwt(row) => row.wants(),
@@ -307,6 +330,22 @@ impl Code {
         }
     }
 
+    /// Who can sign a sample as this sender.
+    pub fn signer(&self) -> Signer {
+        match self {
+            Self::Jwt(row) => row.signer(),
+            Self::PayPal | Self::Sns => Signer::Sender,
+            Self::PaddleClassic => Signer::Nobody,
+            Self::HttpMessage => Signer::Either,
+            Self::Adyen
+            | Self::Braintree
+            | Self::Contentful
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::Twilio => Signer::Secret,
+        }
+    }
+
     /// Whether it verifies with a secret, and not only with what the sender publishes.
     pub fn wants_secret(&self, settings: &Settings) -> bool {
         match self {
@@ -320,6 +359,23 @@ impl Code {
             | Self::MicrosoftGraph
             | Self::PaddleClassic
             | Self::Twilio => true,
+        }
+    }
+
+    /// Whether it knows at which host a URL has to be that a sender wants to have visited.
+    pub(super) fn visits(&self) -> bool {
+        match self {
+            Self::Sns => true,
+            Self::Adyen
+            | Self::Braintree
+            | Self::Contentful
+            | Self::HttpMessage
+            | Self::Jwt(_)
+            | Self::Mandrill
+            | Self::MicrosoftGraph
+            | Self::PaddleClassic
+            | Self::PayPal
+            | Self::Twilio => false,
         }
     }
 
@@ -373,9 +429,9 @@ impl Code {
             Self::Braintree => Box::new(Braintree::new(rules, secrets)?),
             Self::Contentful => Box::new(Contentful::new(rules, secrets)?),
             Self::HttpMessage => Box::new(HttpMessage::new(rules, secrets)?),
-            Self::Jwt(row) => row.verifier(rules, secrets)?,
+            Self::Jwt(row) => Box::new(row.verifier(rules, secrets)?),
             Self::Mandrill => Box::new(Mandrill::new(rules, secrets)?),
-            Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(secrets)?),
+            Self::MicrosoftGraph => Box::new(MicrosoftGraph::new(rules, secrets)?),
             Self::PaddleClassic => Box::new(PaddleClassic::new(secrets)?),
             Self::PayPal => paypal::verifier(rules)?,
             Self::Sns => sns::verifier(rules)?,

@@ -50,18 +50,19 @@ struct Named {
     algorithm: Algorithm,
 }
 
-const ALGORITHMS: [Named; 4] = [
+const ALGORITHMS: [Named; 5] = [
     Named { name: "hmac-sha256", algorithm: Algorithm::HmacSha256 },
     Named { name: "ed25519", algorithm: Algorithm::Ed25519 },
     Named { name: "ecdsa-p256-sha256", algorithm: Algorithm::EcdsaP256Sha256 },
     Named { name: "rsa-v1_5-sha256", algorithm: Algorithm::RsaSha256 },
+    Named { name: "rsa-pss-sha512", algorithm: Algorithm::RsaPssSha512 },
 ];
 
 impl HttpMessage {
     pub(super) const WANTS: &'static [Wanted] = &[
         Wanted {
             name: "algorithm",
-            doc: "how it signs: hmac-sha256, ed25519, ecdsa-p256-sha256 or rsa-v1_5-sha256",
+            doc: "how it signs: hmac-sha256, ed25519, ecdsa-p256-sha256, rsa-v1_5-sha256 or rsa-pss-sha512",
             required: true,
             example: "hmac-sha256",
         },
@@ -227,6 +228,8 @@ impl HttpMessage {
             | Algorithm::Ed25519
             | Algorithm::RsaSha256
             | Algorithm::RsaSha1
+            | Algorithm::RsaPssSha256
+            | Algorithm::RsaPssSha512
             | Algorithm::Token => bytes,
         };
         Ok((input, bytes))

@@ -1,33 +1,34 @@
 //! JSON Web Tokens (RFC 7519) as compact JWS (RFC 7515), by which some senders sign: LiveKit, Netlify, Plaid, FusionAuth,
-//! Google Pub/Sub, Monday, Kinde.
+//! Google Pub/Sub, Monday, Kinde, Atlassian Connect.
 //!
 //! A row says where the token is, its one algorithm, which claims must hold and where the key is; nothing of that is taken
 //! from a token. Refused are other algorithms, `none` and `crit` among them, JSON with a key twice, base64 that could be
 //! written otherwise, a token that lasts for more than a day. `jku`, `jwk` and `x5u` mean nothing here.
 //!
-//! What is covered: the claims, and so the time where `exp` or `iat` is demanded; the URL where the audience is the URL; the
-//! body only where a claim holds its digest, or where the body is the token. Without that (Pub/Sub, Monday) a token proves
+//! What is covered: the claims, and so the time where `exp` or `iat` is demanded; the URL where the audience is the URL, or where
+//! a claim holds a hash of it; the body only where a claim holds its digest, or where the body is the token. Without that (Pub/Sub, Monday) a token proves
 //! who sends, and whoever captured one can send another body with it until it ends.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL},
 };
-use http::HeaderName;
+use http::{HeaderName, Method};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{
     Algorithm, BadScheme, Coverage, Encoding, Key, KeyEncoding, Names, SchemeError, SchemeRules,
-    SignedTime, TimePlace, TimeUnit, Version,
+    SignedTime, Signer, TimePlace, TimeUnit, Version,
     code::{Sample, Settings, Signed, Unproven, Verify, Wanted},
     jwks::{Signing, strict_json},
     key_ring::{KeyRing, KeySource},
-    location::{ambiguous, malformed},
+    location::{ambiguous, malformed, query_value},
+    query_hash::query_hash,
     same,
-    template::Part,
+    template::{Part, external_url, path_and_query},
 };
 use crate::{
     Head, Refusal, Timestamp, limits,
@@ -46,6 +47,8 @@ pub struct Jwt {
     audience: Audience,
     /// The claim that holds the body's digest.
     digest: Option<(Box<str>, Encoding)>,
+    /// Whether the claim `qsh` holds a hash of method and URL.
+    hashes_url: bool,
     /// The claims without which no token counts.
     demands: Vec<Box<str>>,
     /// Whether the option `email` names an account that the token must be of.
@@ -55,7 +58,12 @@ pub struct Jwt {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    Header { names: Names, prefix: Box<str> },
+    /// A header, or a field of the URL's query.
+    Header {
+        names: Names,
+        prefix: Box<str>,
+        query: Option<Box<str>>,
+    },
     Body,
 }
 
@@ -70,12 +78,18 @@ enum Jws {
 impl fmt::Display for Jwt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Header { names, .. } => write!(f, "header {names}")?,
+            Place::Header { names, query: None, .. } => write!(f, "header {names}")?,
+            Place::Header { names, query: Some(query), .. } => {
+                write!(f, "header {names} or query {query}")?;
+            }
             Place::Body => f.write_str("the body")?,
         }
         write!(f, ": a JSON Web Token ({})", self.algorithm.name())?;
         match &self.digest {
             Some((claim, _)) => write!(f, " with the digest of the body in its claim {claim}"),
+            None if self.hashes_url => {
+                f.write_str(" with a hash of the method and the URL in its claim qsh")
+            }
             None => Ok(()),
         }
     }
@@ -139,6 +153,18 @@ const API_KEY: Wanted = Wanted {
     required: true,
     example: "APIabcdefghijk",
 };
+const CLIENT_KEY: Wanted = Wanted {
+    name: "client_key",
+    doc: "the clientKey of the installation that sends: the token's issuer",
+    required: true,
+    example: "9f9b8c1e-3a4d-4c2b-8a55-1d2e3f405162",
+};
+const BASE_URL: Wanted = Wanted {
+    name: "base_url",
+    doc: "the baseUrl of the app's descriptor, where that has a path",
+    required: false,
+    example: "",
+};
 const DOMAIN: Wanted = Wanted {
     name: "domain",
     doc: "the domain of the account, such as example.kinde.com",
@@ -173,6 +199,7 @@ impl Jwt {
             Some(header) => Place::Header {
                 names: Names::one(header.strip_prefix("header:")?.parse().ok()?),
                 prefix: take("prefix").unwrap_or_default().into(),
+                query: take("query").map(Into::into),
             },
             None => return None,
         };
@@ -206,6 +233,10 @@ impl Jwt {
                 wants.push(API_KEY);
                 (Vec::new(), Some(API_KEY.name))
             }
+            Some(it) if it == "option:client_key" => {
+                wants.push(CLIENT_KEY);
+                (Vec::new(), Some(CLIENT_KEY.name))
+            }
             issuers => (list(issuers), None),
         };
         let audience = match take("aud").as_deref() {
@@ -231,6 +262,14 @@ impl Jwt {
             }
             Some(_) => return None,
         };
+        let hashes_url = match take("qsh").as_deref() {
+            None => false,
+            Some("url") => {
+                wants.push(BASE_URL);
+                true
+            }
+            Some(_) => return None,
+        };
         let demands = list(take("demands"));
         let wants = wants.leak();
         let row = Self {
@@ -241,6 +280,7 @@ impl Jwt {
             issuer_option,
             audience,
             digest,
+            hashes_url,
             demands,
             names_account,
             wants,
@@ -252,7 +292,8 @@ impl Jwt {
         Coverage {
             body: self.covers_body(),
             time: self.demands.iter().any(|claim| matches!(&**claim, "exp" | "iat")),
-            url: self.audience == Audience::Url,
+            url: self.wants_url(),
+            method: self.hashes_url,
             ..Coverage::NONE
         }
     }
@@ -277,7 +318,14 @@ impl Jwt {
     }
 
     pub(super) fn wants_url(&self) -> bool {
-        self.audience == Audience::Url
+        self.hashes_url || self.audience == Audience::Url
+    }
+
+    pub(super) fn signer(&self) -> Signer {
+        match self.keys {
+            Keys::Secret | Keys::SetOrSecret => Signer::Secret,
+            Keys::Set(_) | Keys::Plaid => Signer::Sender,
+        }
     }
 
     pub(super) fn wants_secret(&self, settings: &Settings) -> bool {
@@ -292,7 +340,7 @@ impl Jwt {
         &self,
         rules: &SchemeRules,
         secrets: &[(Secret, Validity)],
-    ) -> Result<Box<dyn Verify>, SchemeError> {
+    ) -> Result<Verifier, SchemeError> {
         let settings = &rules.settings;
         let one = |name: &'static str| match settings.option(name) {
             [] => Ok(None),
@@ -358,7 +406,10 @@ impl Jwt {
             Audience::Option => settings.option(AUDIENCE.name).to_vec(),
             Audience::Url => settings.url.iter().cloned().collect(),
         };
-        Ok(Box::new(Verifier {
+        let base_path = one(BASE_URL.name)?.map_or("", path_and_query);
+        Ok(Verifier {
+            url: settings.url.clone().unwrap_or_default(),
+            base_path: base_path.into(),
             row: self.clone(),
             algorithm,
             shared,
@@ -373,7 +424,7 @@ impl Jwt {
                 past: limits::TOLERANCE_DEFAULT,
                 future: limits::TOLERANCE_DEFAULT,
             }),
-        }))
+        })
     }
 }
 
@@ -405,9 +456,13 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// What verifies tokens.
 #[derive(Debug)]
-struct Verifier {
+pub(super) struct Verifier {
     row: Jwt,
+    url: Box<str>,
+    /// The path that the URLs in hashes are relative to.
+    base_path: Box<str>,
     algorithm: Jws,
     shared: Vec<(Key, Validity)>,
     ring: Option<KeyRing>,
@@ -535,6 +590,30 @@ impl Verifier {
         Ok(())
     }
 
+    /// Whether it is for this method and URL, where it says so.
+    fn is_for(&self, claims: &Map<String, Value>, head: &Head<'_>) -> Result<(), Refusal> {
+        if !self.row.hashes_url {
+            return Ok(());
+        }
+        let url = external_url(&self.url, head.target);
+        let hash = query_hash(head.method, &url, &self.base_path);
+        let hash = hash.ok_or_else(|| malformed("query"))?;
+        if claims.get("qsh").and_then(Value::as_str) == Some(&*hash) {
+            Ok(())
+        } else {
+            Err(Refusal::WrongClaim { claim: "qsh".into() })
+        }
+    }
+
+    /// The claims of a token that somebody carries beside its signature of the whole: in time, as configured and signed.
+    pub(super) fn claims(&self, text: &str, now: Timestamp) -> Result<Map<String, Value>, Refusal> {
+        let token = self.token(text.as_bytes())?;
+        self.in_time(&token.claims, now)?;
+        self.as_configured(&token.claims)?;
+        self.is_signed(&token, now)?;
+        Ok(token.claims)
+    }
+
     fn is_of(&self, claims: &Map<String, Value>, body: &[u8]) -> Result<(), Refusal> {
         let Some((claim, encoding)) = &self.row.digest else { return Ok(()) };
         let wrong = || Refusal::WrongClaim { claim: claim.to_string().into() };
@@ -569,8 +648,23 @@ impl Verifier {
         if is_right { Ok(()) } else { Err(Refusal::WrongSignature) }
     }
 
-    fn in_header<'a>(&self, head: &Head<'a>) -> Result<Option<&'a [u8]>, Refusal> {
-        let Place::Header { names, prefix } = &self.row.place else { return Ok(None) };
+    /// The token in the header or the query; `None` where it is the body.
+    fn in_head<'a>(&self, head: &Head<'a>) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+        let Place::Header { names, prefix, query } = &self.row.place else { return Ok(None) };
+        if let Some(query) = query {
+            let is_in_header = names.iter().any(|name| head.headers.contains_key(name));
+            match (is_in_header, query_value(head.target, query)) {
+                (true, Ok(_) | Err(Refusal::AmbiguousSignature { .. })) => {
+                    return Err(ambiguous(query));
+                }
+                (false, Ok(token)) if token.len() <= limits::JWT_BYTES_MAX => {
+                    return Ok(Some(token.into_bytes().into()));
+                }
+                (false, Ok(_)) => return Err(malformed(query)),
+                (false, Err(refusal @ Refusal::AmbiguousSignature { .. })) => return Err(refusal),
+                (_, Err(_)) => {}
+            }
+        }
         let value = names.required(head)?;
         if value.len() > limits::JWT_BYTES_MAX {
             return Err(malformed(self.place()));
@@ -584,27 +678,29 @@ impl Verifier {
         if !start.eq_ignore_ascii_case(prefix.as_bytes()) {
             return Err(malformed(self.place()));
         }
-        Ok(Some(token))
+        Ok(Some(token.into()))
     }
 }
 
 impl Verify for Verifier {
     fn screen(&self, head: &Head<'_>, now: Timestamp) -> Result<(), Refusal> {
-        let Some(text) = self.in_header(head)? else { return Ok(()) };
-        let token = self.token(text)?;
+        let Some(text) = self.in_head(head)? else { return Ok(()) };
+        let token = self.token(&text)?;
         self.in_time(&token.claims, now)?;
-        self.as_configured(&token.claims)
+        self.as_configured(&token.claims)?;
+        self.is_for(&token.claims, head)
     }
 
     fn verify(&self, request: Unproven<'_>, now: Timestamp) -> Result<(), Refusal> {
-        let text = match self.in_header(request.head)? {
+        let text = match self.in_head(request.head)? {
             Some(text) => text,
             None if request.body.is_empty() => return Err(super::location::missing("body")),
-            None => request.body,
+            None => request.body.into(),
         };
-        let token = self.token(text)?;
+        let token = self.token(&text)?;
         self.in_time(&token.claims, now)?;
         self.as_configured(&token.claims)?;
+        self.is_for(&token.claims, request.head)?;
         self.is_of(&token.claims, request.body)?;
         self.is_signed(&token, now)
     }
@@ -618,7 +714,7 @@ impl Verify for Verifier {
     }
 
     fn sign(&self, sample: Sample<'_>) -> Option<Signed> {
-        let Place::Header { names, prefix } = &self.row.place else { return None };
+        let Place::Header { names, prefix, .. } = &self.row.place else { return None };
         let (key, _) = self.shared.first()?;
         let now = sample.at.as_secs();
         let mut claims = Map::new();
@@ -627,6 +723,10 @@ impl Verify for Verifier {
         claims.extend(first(&self.audiences).map(|it| ("aud".to_owned(), it)));
         claims.insert("iat".to_owned(), now.into());
         claims.insert("exp".to_owned(), now.saturating_add(300).into());
+        if self.row.hashes_url {
+            let hash = query_hash(&Method::POST, &self.url, &self.base_path)?;
+            claims.insert("qsh".to_owned(), hash.into());
+        }
         if let Some((claim, encoding)) = &self.row.digest {
             let digest = Sha256::digest(sample.body);
             let written = match encoding {

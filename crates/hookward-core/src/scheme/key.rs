@@ -9,8 +9,9 @@ use ring::{
     signature::{
         ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ED25519, EcdsaKeyPair,
         Ed25519KeyPair, KeyPair as _, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
-        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
-        VerificationAlgorithm,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256,
+        RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
+        UnparsedPublicKey, VerificationAlgorithm,
     },
 };
 use sha1::Sha1;
@@ -42,6 +43,10 @@ pub enum Algorithm {
     RsaSha256,
     /// RSA (PKCS #1 v1.5) with SHA-1.
     RsaSha1,
+    /// RSA (PSS) with SHA-256 throughout and a salt of 32 bytes.
+    RsaPssSha256,
+    /// RSA (PSS) with SHA-512 throughout and a salt of 64 bytes.
+    RsaPssSha512,
     /// The secret itself, which proves who sends and covers nothing of what is sent.
     Token,
 }
@@ -58,6 +63,8 @@ impl fmt::Display for Algorithm {
             Self::EcdsaP256Sha256 => "ECDSA (P-256, SHA-256)",
             Self::RsaSha256 => "RSA (SHA-256)",
             Self::RsaSha1 => "RSA (SHA-1)",
+            Self::RsaPssSha256 => "RSA-PSS (SHA-256)",
+            Self::RsaPssSha512 => "RSA-PSS (SHA-512)",
             Self::Token => "token",
         })
     }
@@ -73,14 +80,24 @@ impl Algorithm {
             Self::HmacSha256 | Self::Sha256 => Some(32),
             Self::HmacSha512 | Self::Ed25519 => Some(64),
             Self::HmacSha1 | Self::Sha1 => Some(20),
-            Self::EcdsaP256Sha256 | Self::RsaSha256 | Self::RsaSha1 | Self::Token => None,
+            Self::EcdsaP256Sha256
+            | Self::RsaSha256
+            | Self::RsaSha1
+            | Self::RsaPssSha256
+            | Self::RsaPssSha512
+            | Self::Token => None,
         }
     }
 
     /// Whether verifying takes a public key and signing another one.
     pub const fn is_asymmetric(self) -> bool {
         match self {
-            Self::Ed25519 | Self::EcdsaP256Sha256 | Self::RsaSha256 | Self::RsaSha1 => true,
+            Self::Ed25519
+            | Self::EcdsaP256Sha256
+            | Self::RsaSha256
+            | Self::RsaSha1
+            | Self::RsaPssSha256
+            | Self::RsaPssSha512 => true,
             Self::HmacSha256
             | Self::HmacSha512
             | Self::HmacSha1
@@ -197,7 +214,9 @@ impl Key {
                 | Algorithm::Ed25519
                 | Algorithm::EcdsaP256Sha256
                 | Algorithm::RsaSha256
-                | Algorithm::RsaSha1,
+                | Algorithm::RsaSha1
+                | Algorithm::RsaPssSha256
+                | Algorithm::RsaPssSha512,
             )
             | None => Kind::Text(bytes),
         }))
@@ -231,7 +250,12 @@ impl Key {
             Algorithm::EcdsaP256Sha256 if key.len() == 65 && key.first() == Some(&4) => {
                 Kind::P256(key.to_vec())
             }
-            Algorithm::RsaSha256 | Algorithm::RsaSha1 if der::is_rsa(key) => {
+            Algorithm::RsaSha256
+            | Algorithm::RsaSha1
+            | Algorithm::RsaPssSha256
+            | Algorithm::RsaPssSha512
+                if der::is_rsa(key) =>
+            {
                 Kind::Rsa(key.to_vec())
             }
             Algorithm::Ed25519 => {
@@ -242,6 +266,8 @@ impl Key {
             }
             Algorithm::RsaSha256
             | Algorithm::RsaSha1
+            | Algorithm::RsaPssSha256
+            | Algorithm::RsaPssSha512
             | Algorithm::HmacSha256
             | Algorithm::HmacSha512
             | Algorithm::HmacSha1
@@ -266,7 +292,7 @@ impl Key {
             )
             .ok()
             .map(|pair| Kind::P256Pair(pair.into())),
-            Algorithm::RsaSha256 => {
+            Algorithm::RsaSha256 | Algorithm::RsaPssSha256 | Algorithm::RsaPssSha512 => {
                 RsaKeyPair::from_pkcs8(pkcs8).ok().map(|pair| Kind::RsaPair(pair.into()))
             }
             Algorithm::RsaSha1 => {
@@ -314,11 +340,19 @@ impl Key {
                 public(&ECDSA_P256_SHA256_ASN1, pair.public_key().as_ref())
             }
             (Kind::Rsa(key), Algorithm::RsaSha256) => public(&RSA_PKCS1_2048_8192_SHA256, key),
+            (Kind::Rsa(key), Algorithm::RsaPssSha256) => public(&RSA_PSS_2048_8192_SHA256, key),
+            (Kind::Rsa(key), Algorithm::RsaPssSha512) => public(&RSA_PSS_2048_8192_SHA512, key),
             (Kind::Rsa(key), Algorithm::RsaSha1) => {
                 public(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, key)
             }
             (Kind::RsaPair(pair), Algorithm::RsaSha256) => {
                 public(&RSA_PKCS1_2048_8192_SHA256, pair.public().as_ref())
+            }
+            (Kind::RsaPair(pair), Algorithm::RsaPssSha256) => {
+                public(&RSA_PSS_2048_8192_SHA256, pair.public().as_ref())
+            }
+            (Kind::RsaPair(pair), Algorithm::RsaPssSha512) => {
+                public(&RSA_PSS_2048_8192_SHA512, pair.public().as_ref())
             }
             (
                 Kind::Sha256(_)
@@ -367,15 +401,13 @@ impl Key {
                 Some(signature.as_ref().to_vec())
             }
             (Kind::RsaPair(pair), Algorithm::RsaSha256) => {
-                let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(
-                    &RSA_PKCS1_SHA256,
-                    &SystemRandom::new(),
-                    &joined(content),
-                    &mut signature,
-                )
-                .ok()?;
-                Some(signature)
+                rsa_signed(pair, &RSA_PKCS1_SHA256, content)
+            }
+            (Kind::RsaPair(pair), Algorithm::RsaPssSha256) => {
+                rsa_signed(pair, &RSA_PSS_SHA256, content)
+            }
+            (Kind::RsaPair(pair), Algorithm::RsaPssSha512) => {
+                rsa_signed(pair, &RSA_PSS_SHA512, content)
             }
             (
                 Kind::Sha256(_)
@@ -414,6 +446,16 @@ fn signed<M: Mac + Clone>(mac: &M, content: &[Part<'_>]) -> hmac::digest::Output
     let mut mac = mac.clone();
     bytes(content, b"").for_each(|piece| mac.update(piece));
     mac.finalize().into_bytes()
+}
+
+fn rsa_signed(
+    pair: &RsaKeyPair,
+    padding: &'static dyn RsaEncoding,
+    content: &[Part<'_>],
+) -> Option<Vec<u8>> {
+    let mut signature = vec![0; pair.public().modulus_len()];
+    pair.sign(padding, &SystemRandom::new(), &joined(content), &mut signature).ok()?;
+    Some(signature)
 }
 
 fn hashed<D: Digest>(secret: &[u8], content: &[Part<'_>]) -> hmac::digest::Output<D> {

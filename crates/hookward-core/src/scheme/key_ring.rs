@@ -5,12 +5,12 @@
 //! is [`due`](KeyRing::due), fetches that and tells what came of it ([`settle`](KeyRing::settle)).
 //!
 //! What a stranger's request can bring about is bounded: where keys are fetched is fixed by the configuration (of a URL in a
-//! request the scheme has compared the host first), few are wanted at once, none is asked for more often than each few
-//! seconds, and a key that its sender does not know is not asked for again for a while. What was fetched last stays in use
-//! when a sender cannot be reached.
+//! request the scheme has compared the host first), none is asked for more often than each few seconds, and a key that its
+//! sender does not know is not asked for again for a while. A flood of forged names does not keep a genuine key from being
+//! fetched: see [`wanted`](super::wanted). What was fetched last stays in use when a sender cannot be reached.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,7 +18,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::jwks::{self, BadKeys, PublicKey, Signing, TrustAnchor};
+use super::{
+    jwks::{self, BadKeys, PublicKey, Signing, TrustAnchor},
+    wanted::Wanted,
+};
 use crate::{
     Refusal, Timestamp, limits,
     secret::{Secret, Validity},
@@ -49,11 +52,13 @@ struct Ring {
     state: Mutex<State>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct State {
     keys: BTreeMap<Box<str>, Entry>,
+    /// Names that their sender does not know.
+    absent: BTreeMap<Box<str>, Absent>,
     /// Names that requests wait for; of a set, at most one.
-    wanted: VecDeque<Box<str>>,
+    wanted: Wanted,
     /// When the set was last read.
     read_at: Option<Timestamp>,
     /// When the set is to be read again.
@@ -67,11 +72,18 @@ struct State {
 
 #[derive(Clone)]
 struct Entry {
-    /// `None`: its sender does not know it.
-    key: Option<Arc<PublicKey>>,
+    key: Arc<PublicKey>,
     validity: Validity,
-    /// When it is to be asked for again; of an absent one, when it may be.
+    /// When it is to be asked for again.
     stale_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy)]
+struct Absent {
+    /// It is not asked for again before this time.
+    until: Timestamp,
+    /// How often its sender said so.
+    times: u32,
 }
 
 /// What is to be done for a ring.
@@ -116,7 +128,17 @@ pub enum Fetched<'a> {
 
 impl KeyRing {
     pub(super) fn new(source: KeySource) -> Self {
-        Self(Arc::new(Ring { source, state: Mutex::default() }))
+        let state = State {
+            keys: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            wanted: Wanted::new(limits::KEYS_WANTED_MAX),
+            read_at: None,
+            stale_at: Timestamp::default(),
+            quiet_until: Timestamp::default(),
+            failures: 0,
+            is_asking: false,
+        };
+        Self(Arc::new(Ring { source, state: Mutex::new(state) }))
     }
 
     /// Takes over what another ring has, when it is fetched from the same place with the same credentials.
@@ -131,7 +153,7 @@ impl KeyRing {
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.state().keys.values().filter(|entry| entry.key.is_some()).count()
+        self.state().keys.len()
     }
 
     /// Whether there is no key.
@@ -146,15 +168,15 @@ impl KeyRing {
             return Err(Refusal::WrongSignature);
         }
         match state.keys.get(name) {
-            Some(Entry { key: Some(key), validity, .. }) if validity.contains(now) => {
+            Some(Entry { key, validity, .. }) if validity.contains(now) => {
                 return Ok(Arc::clone(key));
             }
             // A key that has ended stays so; a certificate too.
-            Some(Entry { key: Some(_), .. }) => return Err(Refusal::WrongSignature),
-            Some(Entry { key: None, stale_at, .. }) if stale_at.is_some_and(|it| now < it) => {
+            Some(_) => return Err(Refusal::WrongSignature),
+            None if state.absent.get(name).is_some_and(|it| now < it.until) => {
                 return Err(Refusal::WrongSignature);
             }
-            Some(_) | None => {}
+            None => {}
         }
         match &self.0.source {
             KeySource::Set { .. } => {
@@ -163,14 +185,12 @@ impl KeyRing {
                     return Err(Refusal::WrongSignature);
                 }
                 if state.wanted.is_empty() {
-                    state.wanted.push_back(name.into());
+                    state.wanted.ask(name, false);
                 }
             }
             KeySource::Asked { .. } | KeySource::Certificates { .. } => {
-                let is_new = !state.wanted.iter().any(|wanted| **wanted == *name);
-                if is_new && state.wanted.len() < limits::KEYS_WANTED_MAX {
-                    state.wanted.push_back(name.into());
-                }
+                let in_vain = state.absent.contains_key(name);
+                state.wanted.ask(name, in_vain);
             }
         }
         Err(Refusal::KeyPending { retry_after: limits::KEY_RETRY_AFTER })
@@ -182,32 +202,27 @@ impl KeyRing {
         if state.is_asking {
             return Due::In(None);
         }
-        let next = match &self.0.source {
-            KeySource::Set { .. } => match (state.wanted.front(), state.read_at) {
-                (Some(_), _) | (None, None) => Some((None, now)),
-                (None, Some(_)) => Some((None, state.stale_at)),
-            },
-            KeySource::Asked { .. } | KeySource::Certificates { .. } => {
-                let known = state.keys.iter().filter(|(_, entry)| entry.key.is_some());
-                let stale = known
-                    .filter_map(|(name, entry)| Some((name.clone(), entry.stale_at?)))
-                    .min_by_key(|(_, at)| *at);
-                match state.wanted.front() {
-                    Some(name) => Some((Some(name.clone()), now)),
-                    None => stale.map(|(name, at)| (Some(name), at)),
-                }
-            }
+        let is_set = matches!(self.0.source, KeySource::Set { .. });
+        let stale = if is_set {
+            Some((None, if state.read_at.is_some() { state.stale_at } else { now }))
+        } else {
+            let stale =
+                |(name, entry): (&Box<str>, &Entry)| Some((Some(name.clone()), entry.stale_at?));
+            state.keys.iter().filter_map(stale).min_by_key(|(_, at)| *at)
         };
-        let Some((name, at)) = next else { return Due::In(None) };
+        let is_wanted = !state.wanted.is_empty();
+        let at = if is_wanted { Some(now) } else { stale.as_ref().map(|(_, at)| *at) };
+        let Some(at) = at else { return Due::In(None) };
         // A clock that was put back does not silence a ring for long.
         let quiet_until = state.quiet_until.min(now.saturating_add(limits::KEYS_REFRESH_MIN));
         let at = at.max(quiet_until);
         if at > now {
             return Due::In(Some(at.since(now)));
         }
-        if !state.wanted.is_empty() {
-            state.wanted.pop_front();
-        }
+        let name = match state.wanted.take() {
+            Some(name) => (!is_set).then(|| (*name).into()),
+            None => stale.and_then(|(name, _)| name),
+        };
         state.is_asking = true;
         state.quiet_until = now.saturating_add(self.pause());
         drop(state);
@@ -245,9 +260,11 @@ impl KeyRing {
                 Ok(())
             }
             (None, Some(name), Fetched::NotThere) => {
-                let until = Some(now.saturating_add(limits::KEY_ABSENT));
-                let entry = Entry { key: None, validity: Validity::default(), stale_at: until };
-                state.insert(name.clone(), entry);
+                state.keys.remove(name);
+                let times = state.absent.get(name).map_or(0, |it| it.times);
+                let pause = limits::KEY_ABSENT.saturating_mul(1 << times.min(8));
+                let until = now.saturating_add(pause.min(limits::KEY_ABSENT_MAX));
+                state.miss(name.clone(), Absent { until, times: times.saturating_add(1) });
                 Ok(())
             }
             (read, name, _) => {
@@ -262,9 +279,8 @@ impl KeyRing {
                         if let Some(entry) = state.keys.get_mut(name) {
                             entry.stale_at = Some(now.saturating_add(pause));
                         } else if unusable {
-                            let stale_at = Some(now.saturating_add(pause.min(limits::KEYS_PAUSE)));
-                            let validity = Validity::default();
-                            state.insert(name.clone(), Entry { key: None, validity, stale_at });
+                            let until = now.saturating_add(pause.min(limits::KEYS_PAUSE));
+                            state.miss(name.clone(), Absent { until, times: 0 });
                         }
                     }
                 }
@@ -294,7 +310,7 @@ impl KeyRing {
                 .into_iter()
                 .map(|(id, key)| {
                     let validity = Validity::default();
-                    (id.into(), Entry { key: Some(key.into()), validity, stale_at: None })
+                    (id.into(), Entry { key: key.into(), validity, stale_at: None })
                 })
                 .collect(),
             KeySource::Asked { signing, .. } => {
@@ -311,14 +327,14 @@ impl KeyRing {
                     }
                 };
                 let validity = Validity { not_before: None, not_after: ended };
-                vec![(name(), Entry { key: Some(key.into()), validity, stale_at: Some(stale_at) })]
+                vec![(name(), Entry { key: key.into(), validity, stale_at: Some(stale_at) })]
             }
             KeySource::Certificates { vouched_name, .. } => {
                 let (key, validity) = match vouched_name {
                     Some(suffix) => jwks::trusted_certificate(body, suffix, anchors, now)?,
                     None => jwks::certificate(body, now)?,
                 };
-                vec![(name(), Entry { key: Some(key.into()), validity, stale_at: None })]
+                vec![(name(), Entry { key: key.into(), validity, stale_at: None })]
             }
         };
         Ok(Read { keys, stale_at })
@@ -360,15 +376,25 @@ struct Read {
 }
 
 impl State {
-    /// Keeps a bounded number: what is known not to be anywhere goes first, then what ends first.
+    /// Keeps a bounded number of keys: what ends first goes.
     fn insert(&mut self, name: Box<str>, entry: Entry) {
+        self.absent.remove(&name);
         if !self.keys.contains_key(&name) && self.keys.len() >= limits::KEYS_MAX {
-            let order = |entry: &Entry| (entry.key.is_some(), entry.validity.not_after);
-            let first = self.keys.iter().min_by_key(|(_, entry)| order(entry));
+            let first = self.keys.iter().min_by_key(|(_, entry)| entry.validity.not_after);
             let first = first.map(|(name, _)| name.clone());
             first.and_then(|name| self.keys.remove(&name));
         }
         self.keys.insert(name, entry);
+    }
+
+    /// Keeps a bounded number of names that are nowhere: what may be asked for again first goes.
+    fn miss(&mut self, name: Box<str>, absent: Absent) {
+        if !self.absent.contains_key(&name) && self.absent.len() >= limits::KEYS_ABSENT_MAX {
+            let first = self.absent.iter().min_by_key(|(_, absent)| absent.until);
+            let first = first.map(|(name, _)| name.clone());
+            first.and_then(|name| self.absent.remove(&name));
+        }
+        self.absent.insert(name, absent);
     }
 }
 
@@ -524,30 +550,68 @@ mod tests {
     }
 
     #[test]
-    fn few_names_are_wanted_and_each_gets_its_turn() {
+    fn a_name_that_is_nowhere_is_asked_for_ever_less_often() {
         let ring = asked();
         assert_eq!(waits(&ring, START), None, "nothing is fetched before a request wants it");
-        for id in 0..100 {
-            assert_eq!(asks(&ring, &format!("id {id}"), START), "key_pending");
-        }
         let mut now = START;
-        for id in 0..limits::KEYS_WANTED_MAX {
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(asks(&ring, "a", now), "key_pending");
             let fetch = fetch(&ring, now);
-            assert!(fetch.post.as_ref().unwrap().contains(&format!("\"id {id}\"")));
+            assert!(fetch.post.as_ref().unwrap().contains("\"a\""));
             assert!(!format!("{fetch:?}").contains("9f86"));
             ring.settle(&fetch, Fetched::NotThere, &[], now).unwrap();
-            if id + 1 < limits::KEYS_WANTED_MAX {
-                assert_eq!(waits(&ring, now), Some(2));
-            }
-            now = now.saturating_add(limits::KEYS_PAUSE_BY_NAME);
+            let until = now.saturating_add(Duration::from_mins(pause));
+            let before = until.saturating_sub(Duration::from_secs(1));
+            assert_eq!(asks(&ring, "a", before), "wrong_signature", "known not to be anywhere");
+            assert_eq!(waits(&ring, before), None);
+            now = until;
         }
-        assert_eq!(waits(&ring, now), None);
-        assert_eq!(asks(&ring, "id 0", now), "wrong_signature", "known not to be anywhere");
-        assert_eq!(asks(&ring, "id 0", now.saturating_add(limits::KEY_ABSENT)), "key_pending");
+    }
+
+    /// Lives through a flood of forged names and one genuine key, in ticks of 10 ms; after how many seconds that is there.
+    fn found_after(
+        forged: impl Fn(u64) -> Option<String>,
+        genuine: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
+        let ring = asked();
+        let body = format!(r#"{{"key":{}}}"#, jwk("genuine"));
+        for tick in 0..360_000 {
+            let now = START.saturating_add(Duration::from_millis(10 * tick));
+            if genuine(tick) && asks(&ring, "genuine", now) == "found" {
+                return Some(tick / 100);
+            }
+            for number in 0..10 {
+                let name = forged(10 * tick + number);
+                name.map(|name| assert_ne!(asks(&ring, &name, now), "found"));
+            }
+            if let Due::Now(fetch) = ring.due(now) {
+                let here = Fetched::Here { body: body.as_bytes(), max_age: None };
+                let is_genuine = fetch.name.as_deref() == Some("genuine");
+                ring.settle(&fetch, if is_genuine { here } else { Fetched::NotThere }, &[], now)
+                    .unwrap();
+            }
+        }
+        None
     }
 
     #[test]
-    fn a_ring_stays_bounded_and_forgets_what_is_nowhere_first() {
+    fn a_flood_of_forged_names_delays_a_genuine_key_by_seconds() {
+        // A thousand forged requests each second, and one genuine one each half second.
+        let genuine = |tick| tick % 50 == 0;
+        assert_eq!(found_after(|_| None, genuine), Some(0));
+        assert_eq!(found_after(|number| Some(format!("new {number}")), genuine), Some(2));
+        let thrice = |number| Some(format!("thrice {}", number / 3));
+        assert_eq!(found_after(thrice, genuine), Some(2));
+        // Forged names that are repeated more often than the genuine one cost one fetch each, which is two seconds.
+        for names in [10, 100, 500] {
+            let repeated = |number| Some(format!("repeated {}", number % names));
+            let after = found_after(repeated, genuine).unwrap();
+            assert!(after <= 2 * (names + 2), "{names}: {after} s");
+        }
+    }
+
+    #[test]
+    fn a_ring_stays_bounded_and_forgets_no_key_for_what_is_nowhere() {
         let ring = asked();
         let mut now = START;
         let mut take = |id: &str, there: bool| {
@@ -560,12 +624,12 @@ mod tests {
             now
         };
         take("good", true);
-        for id in 0..200 {
+        for id in 0..2_000 {
             take(&format!("id {id}"), false);
         }
         let now = take("last", true);
         assert_eq!((asks(&ring, "good", now), asks(&ring, "last", now)), ("found", "found"));
-        assert_eq!(ring.state().keys.len(), limits::KEYS_MAX);
+        assert_eq!((ring.len(), ring.state().absent.len()), (2, limits::KEYS_ABSENT_MAX));
     }
 
     #[test]

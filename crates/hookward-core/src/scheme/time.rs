@@ -42,14 +42,21 @@ pub enum TimeUnit {
     Milliseconds,
     /// A date and time as RFC 3339 writes it, such as `2026-11-24T08:15:30Z`.
     Rfc3339,
+    /// A date and time as HTTP writes it, such as `Tue, 24 Nov 2026 08:15:30 GMT` (RFC 9110, in its one form that is not obsolete).
+    HttpDate,
 }
 
 impl TimeUnit {
     /// Numbers are digits only, as all senders write them: no sign, space, fraction, exponent or other script.
     pub(super) fn read(self, text: &[u8]) -> Option<Timestamp> {
-        if self == Self::Rfc3339 {
+        if matches!(self, Self::Rfc3339 | Self::HttpDate) {
             let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= 40)?;
-            return Timestamp::parse_rfc3339(text);
+            return match self {
+                Self::HttpDate => Timestamp::parse_http_date(text),
+                Self::Rfc3339 | Self::Seconds | Self::Milliseconds => {
+                    Timestamp::parse_rfc3339(text)
+                }
+            };
         }
         if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
             return None;
@@ -57,7 +64,7 @@ impl TimeUnit {
         let number = text.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
         Some(match self {
             Self::Milliseconds => Timestamp::from_millis(number),
-            Self::Seconds | Self::Rfc3339 => Timestamp::from_secs(number),
+            Self::Seconds | Self::Rfc3339 | Self::HttpDate => Timestamp::from_secs(number),
         })
     }
 
@@ -66,6 +73,7 @@ impl TimeUnit {
             Self::Seconds => at.as_secs().to_string(),
             Self::Milliseconds => at.as_millis().to_string(),
             Self::Rfc3339 => at.to_string(),
+            Self::HttpDate => at.to_http_date(),
         }
     }
 }

@@ -13,6 +13,7 @@ use hookward_core::{
 
 use crate::support::{NOW, Recorded, root, rules, source_of};
 
+mod atlassian;
 mod borderline;
 pub(crate) mod library;
 mod tamper;
@@ -24,7 +25,11 @@ use tamper::tampered;
 const NOT_HERE: &[(&str, &str)] =
     &[("pagerduty", "its library is for Go"), ("recurly", "its library that verifies is for Go")];
 
-static LIBRARIES: LazyLock<Vec<Library>> = LazyLock::new(Library::all);
+/// Those of schemes that are code are compared apart: they want to know more than a secret.
+static LIBRARIES: LazyLock<Vec<Library>> = LazyLock::new(|| {
+    let all = Library::all().into_iter();
+    all.filter(|it| rules(&it.provider).scheme.code.is_none()).collect()
+});
 
 #[test]
 fn every_provider_whose_official_library_was_run_has_it_here() {
@@ -129,7 +134,7 @@ fn ours(question: &Question, secret: &Secret) -> (Headers, Vec<u8>) {
 /// While a secret is rolled, a sender signs with both: one time, several signatures. `None` where its headers have one place.
 fn rotated(provider: &str, new: &Headers, old: &Headers) -> Option<Headers> {
     let scheme = rules(provider).scheme;
-    let Format::List { separator, assign } = scheme.format else { return None };
+    let Format::List { separator, assign, .. } = scheme.format else { return None };
     let label = format!("{}{assign}", scheme.versions[0].label);
     let mut both = new.clone();
     let signature = old.iter().find_map(|(_, value)| value.find(&label).map(|at| &value[at..]));
@@ -180,18 +185,11 @@ static SIGNED_BY_THEM: LazyLock<Vec<Question>> = LazyLock::new(|| {
     all.flat_map(|((question, secrets), pair)| requests(question, secrets, pair.clone())).collect()
 });
 
-/// Packages that insist on the space that their provider writes after a comma. Hookward takes both and writes none.
-const WANTS_SPACE: &[&str] = &["pypi:workos"];
-
 /// What Hookward signs for each package to judge.
 static SIGNED_BY_US: LazyLock<Vec<Question>> = LazyLock::new(|| {
     let signed = unsigned(&LIBRARIES).into_iter().flat_map(|(mut question, secrets)| {
-        let [(mut new, body), (mut old, _)] =
-            secrets.each_ref().map(|secret| ours(&question, secret));
+        let [(new, body), (old, _)] = secrets.each_ref().map(|secret| ours(&question, secret));
         question.request.body = body;
-        if WANTS_SPACE.contains(&&*question.name()) {
-            new.iter_mut().chain(&mut old).for_each(|(_, value)| *value = value.replace(',', ", "));
-        }
         requests(&question, &secrets, [new, old])
     });
     signed.collect()

@@ -22,7 +22,13 @@ fn secret(provider: &Provider) -> String {
     match (provider.scheme.versions[0].algorithm, provider.scheme.key) {
         (Algorithm::Ed25519, _) => pem("ed25519.pem"),
         (Algorithm::EcdsaP256Sha256, _) => pem("p256.pem"),
-        (Algorithm::RsaSha256 | Algorithm::RsaSha1, _) => pem("rsa.pem"),
+        (
+            Algorithm::RsaSha256
+            | Algorithm::RsaSha1
+            | Algorithm::RsaPssSha256
+            | Algorithm::RsaPssSha512,
+            _,
+        ) => pem("rsa.pem"),
         (_, KeyEncoding::Hex) => "9f86d081884c7d659a2feaa0c55ad015".repeat(2),
         (_, KeyEncoding::Base64 | KeyEncoding::StandardWebhooks | KeyEncoding::WhsecOrUtf8) => {
             "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=".to_owned()

@@ -378,7 +378,12 @@ def braintree_vectors():
 
 
 def graph_vectors():
-    vectors = Vectors("microsoft-graph", [TEXT_SECRET])
+    # `published` needs what is above, and this file only this of it.
+    from published import FIRST, SECOND, jwk_set, token
+
+    url = "https://login.microsoftonline.com/common/discovery/v2.0/keys"
+    keys = jwk_set(FIRST.jwk("first"))
+    vectors = Vectors("microsoft-graph", [TEXT_SECRET], published={"documents": {url: keys}})
 
     def body(*states, key="value"):
         items = [{"subscriptionId": "s1", "changeType": "created", "resource": f"users/{number}"} |
@@ -406,6 +411,58 @@ def graph_vectors():
     twice = body(TEXT_SECRET).replace("}]", f',"clientState":"{TEXT_SECRET}"}}]')
     vectors.refused("the token twice", [JSON], twice, "malformed_signature")
     vectors.refused("not JSON", [JSON], TEXT_SECRET, "malformed_signature")
+    application, tenants = "8e460676-ae3f-4b1e-8790-ee0fb5d6148f", ["84bd8158-6d4d-4958-8b9f-9d6445542f95", "t2"]
+    publisher = "0bf30f3b-4a52-48df-9a82-234910c4a086"
+    rich = {"options": {"audience": [application]}}
+
+    def vouch(tenant=tenants[0], sign=FIRST.sign, kid="first", alg="RS256", **changed):
+        claims = {"aud": application, "iss": f"https://sts.windows.net/{tenant}/", "iat": NOW, "nbf": NOW, "exp": NOW + 29_100,
+                  "appid": publisher, "tid": tenant, "ver": "1.0"} | changed
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return token({"typ": "JWT", "alg": alg, "kid": kid}, claims, sign)
+
+    def with_content(*tokens, of=tenants[:1], state=TEXT_SECRET):
+        items = [{"subscriptionId": "s1", "changeType": "updated", "clientState": state, "encryptedContent": {"data": "x"}} |
+                 ({} if tenant is None else {"tenantId": tenant}) for tenant in of]
+        return json.dumps({"value": items, "validationTokens": list(tokens)}, separators=(",", ":"))
+
+    def content(name, body, reason=None, **others):
+        if reason is None:
+            vectors.admitted(f"content: {name}", [JSON], body, None, "updated", **rich, **others)
+        else:
+            vectors.refused(f"content: {name}", [JSON], body, reason, **rich, **others)
+
+    content("as sent", with_content(vouch()))
+    content("two tenants", with_content(vouch(), vouch("t2"), of=tenants))
+    second = {"iss": f"https://login.microsoftonline.com/{tenants[0]}/v2.0", "ver": "2.0", "appid": None, "azp": publisher}
+    content("a token of version 2.0", with_content(vouch(**second)))
+    content("no token at all", with_content("x"), "malformed_signature")
+    vectors.admitted("content: no audience is configured", [JSON], with_content("x"), None, "updated")
+    for name, bad, reason in [
+        ("no tokens", with_content(), "missing_signature"),
+        ("a notification without content", body(TEXT_SECRET), "missing_signature"),
+        ("a tenant without a token", with_content(vouch(), of=tenants), "wrong_claim"),
+        ("no tenant", with_content(vouch(), of=[None]), "missing_signature"),
+        ("the second is forged", with_content(vouch(), vouch("t2", sign=SECOND.sign), of=tenants), "wrong_signature"),
+        ("by another key", with_content(vouch(sign=SECOND.sign)), "wrong_signature"),
+        ("by an unknown key", with_content(vouch(kid="second")), "wrong_signature"),
+        ("HS256 keyed with the keys", with_content(vouch(alg="HS256", sign=lambda it: hmac_of(keys.encode(), it))),
+         "malformed_signature"),
+        ("unsigned", with_content(vouch(alg="none", sign=lambda it: b"")), "malformed_signature"),
+        ("for another application", with_content(vouch(aud="other")), "wrong_claim"),
+        ("for nobody", with_content(vouch(aud=None)), "wrong_claim"),
+        ("of another application", with_content(vouch(appid=application)), "wrong_claim"),
+        ("of no application", with_content(vouch(appid=None)), "wrong_claim"),
+        ("an application in the claim of version 2.0", with_content(vouch(appid=None, azp=publisher)), "wrong_claim"),
+        ("another issuer", with_content(vouch(iss="https://sts.windows.net/t2/")), "wrong_claim"),
+        ("no issuer", with_content(vouch(iss=None)), "wrong_claim"),
+        ("no end", with_content(vouch(exp=None)), "wrong_claim"),
+        ("a token that is no text", with_content(1), "malformed_signature"),
+        ("another state", with_content(vouch(), state=OTHER_TEXT_SECRET), "wrong_signature"),
+    ]:
+        content(name, bad, reason)
+    content("just before it is too late", with_content(vouch()), now=NOW + 29_400)
+    content("too late", with_content(vouch()), "stale", now=NOW + 29_401)
     path = "/hooks/microsoft-graph?validationToken="
     text = ("content-type", "text/plain; charset=utf-8")
     vectors.add("the question is answered", [text], "", {"answered": "Validation: ok +1"}, target=path + "Validation%3A%20ok+%2B1")
@@ -447,6 +504,16 @@ MJvQEKRaxRMExjpYl6G4F+yJpIbY7tKdVOO+o+6m51r1ICGysNKW2Bu+cb3VJbdE
 8FEBiS83V833RrEaLdFo15ktuzYyQnGlnWhRBgnFUVRxVUd+Gvi9yzG4zsd/fITi
 ohwutrtfzBoWSluxjDggLczR4EwfADxVV0mZ5uN6p225I+F8c60OUwozb5Gs+JZz
 GQIDAQAB
+-----END PUBLIC KEY-----"""
+# RFC 9421, appendix B.1.2.
+RFC_PSS_PUBLIC = """-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2
++QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh1GH45x28Rw3Ry53mm+
+oAXjyQ86OnDkZ5N8lYbggD4O3w6M6pAvLkhk95AndTrifbIFPNU8PPMO7OyrFAHq
+gDsznjPFmTOtCEcN2Z1FpWgchwuYLPL+Wokqltd11nqqzi+bJ9cvSKADYdUAAN5W
+Utzdpiy6LbTgSxP7ociU4Tn0g5I6aDZJ7A8Lzo0KSyZYoA485mqcO0GVAdVw9lq4
+aOT9v6d+nb4bnNkQVklLQ3fVAvJm+xdDOp9LCNCN48V2pnDOkFV6+U9nV5oyc6XI
+2wIDAQAB
 -----END PUBLIC KEY-----"""
 P256_PUBLIC = """-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEBNy56/plQUVbdrcpZxXSSZNOK3UU
@@ -604,6 +671,37 @@ def http_message_vectors():
             own = {"secrets": [algorithms[algorithm]], "options": {"algorithm": [algorithm]}}
             reason = "wrong_signature" if algorithm.startswith("rsa") else "malformed_signature"
             vectors.refused(f"{algorithm}: an HMAC keyed with the public key", keyed, body, reason, **own)
+    # RFC 9421, appendix B.2.3: published key, request and signature.
+    documented = (
+        "bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683+qRpRRU5p2voTp768ZrCUb38K0fU"
+        "xN0O0iC59DzYx8DFll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pFkh/aYA2HXXZzNBXmIkoQoLd7YfW91kE9o/CCoC1xMy7JA"
+        "1ipwvKvfrs65ldmlu9bpG6A9BmzhuzF8Eim5f8ui9eH8LZH896+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJyoEZAFL2FUo5fTIztsDZKE"
+        "gM4cUA=="
+    )
+    components = ["date", "@method", "@path", "@query", "@authority", "content-type", "content-digest", "content-length"]
+    params = params_of(components, 1618884473, ';keyid="test-key-rsa-pss"')
+    hello = '{"hello": "world"}'
+    signed = [
+        ("signature", f"sig-b23=:{documented}:"),
+        ("signature-input", f"sig-b23={params}"),
+        digest(hello, "sha512", "sha-512"),
+        JSON,
+        ("date", "Tue, 20 Apr 2021 02:07:55 GMT"),
+        ("content-length", "18"),
+    ]
+    own = {
+        "secrets": [RFC_PSS_PUBLIC],
+        "options": {"algorithm": ["rsa-pss-sha512"], "components": ["@method", "@path", "@query"]},
+        "url": "https://example.com/foo?param=Value&Pet=dog",
+        "target": "/foo?param=Value&Pet=dog",
+        "now": 1618884473,
+    }
+    vectors.admitted("rsa-pss-sha512, as in RFC 9421", signed, hello, None, None, **own)
+    vectors.refused("rsa-pss-sha512: another body", signed, hello.replace("w", "W"), "wrong_signature", **own)
+    other_date = [(n, v.replace("Tue", "Wed")) for n, v in signed]
+    vectors.refused("rsa-pss-sha512: another date", other_date, hello, "wrong_signature", **own)
+    as_pkcs1 = own | {"options": own["options"] | {"algorithm": ["rsa-v1_5-sha256"]}}
+    vectors.refused("rsa-pss-sha512 where rsa-v1_5-sha256 is configured", signed, hello, "wrong_signature", **as_pkcs1)
     in_window(vectors, "", lambda at: lines(at=at), body, None)
     expires = lines(more=f";expires={NOW + 60}")
     admitted("before it expires", expires, now=NOW + 60)

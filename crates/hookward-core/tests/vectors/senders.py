@@ -39,6 +39,8 @@ class Sender:
     separator: str = ","
     assign: str = "="
     plain: bool = False
+    # What precedes the time in such a list.
+    first_prefix: str = ""
     # The time, where it is signed: its header, what it counts, and for how many seconds it is good.
     time: str = ""
     time_in_body: bool = False
@@ -598,6 +600,17 @@ TEMPLATES = [
         type="prompt-version",
     ),
     Sender(
+        "infisical",
+        "x-infisical-signature",
+        plain=True,
+        separator=";",
+        first_prefix="t=",
+        unit="ms",
+        body='{"event":"secrets.modified","project":{"workspaceId":"w1","environment":"prod"},"timestamp":1795478400000}',
+        type="secrets.modified",
+        time_in_body=True,
+    ),
+    Sender(
         "linear",
         "linear-signature",
         secret="lin_wh_{hex}",
@@ -607,6 +620,16 @@ TEMPLATES = [
         time_in_body=True,
     ),
     standard("liveblocks", body='{"type":"userEntered","data":{"roomId":"r1","connectionId":4}}', type="userEntered"),
+    Sender(
+        "metronome",
+        "metronome-webhook-signature",
+        signs="{time}\n{body}",
+        time="x-metronome-date",
+        unit="http-date",
+        body='{"id":"a6ba5e9d","type":"alerts.spend_threshold_reached","properties":{"customer_id":"c1"}}',
+        id="a6ba5e9d",
+        type="alerts.spend_threshold_reached",
+    ),
     stripe_like(
         "moneybird",
         "moneybird-signature",

@@ -98,6 +98,8 @@ class Sending:
                 return str(at)
             case "ms":
                 return str(at * 1000)
+            case "http-date":
+                return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
             case offset:
                 zone = datetime.timezone(datetime.timedelta(seconds=SECONDS_OF_OFFSETS[offset]))
                 return datetime.datetime.fromtimestamp(at, zone).strftime("%Y-%m-%dT%H:%M:%S") + offset
@@ -125,7 +127,7 @@ class Sending:
         sender = self.sender
         time = self.time(NOW) if time is None else time
         if sender.plain:
-            return f"{time},{signature}"
+            return f"{sender.first_prefix}{time}{sender.separator}{signature}"
         if not sender.label:
             return (sender.prefix if prefix is None else prefix) + signature
         first = f"{sender.time_label}{sender.assign}{time}{sender.separator}" if sender.time_label else ""
@@ -299,12 +301,15 @@ def signed_vectors(sender) -> Vectors:
     if sender.label:
         listed(sender, sending, value, admitted, signature)
     elif sender.plain:
-        two = sending.value(f"{sending.signature(secret=sending.other_secret)},{signature}")
+        two = sending.value(f"{sending.signature(secret=sending.other_secret)}{sender.separator}{signature}")
         admitted("signed twice, the second known", sending.with_value(two))
         value("no time in it", signature)
-        value("no signature in it", sending.time(NOW))
-        value("the signature before the time", f"{signature},{sending.time(NOW)}")
-        value("nine signatures", sending.value(",".join(["00" * 32] * 8 + [signature])))
+        first = sender.first_prefix + sending.time(NOW)
+        value("no signature in it", first)
+        value("the signature before the time", f"{signature}{sender.separator}{first}")
+        value("nine signatures", sending.value(sender.separator.join(["00" * 32] * 8 + [signature])))
+        if sender.first_prefix:
+            value("no prefix before the time", f"{sending.time(NOW)}{sender.separator}{signature}")
     elif sender.prefix:
         if sender.prefix_optional:
             admitted("no prefix", sending.with_value(signature))
@@ -426,6 +431,11 @@ def timed(sender, sending, vectors, admitted, refused):
             written("a time in milliseconds", f"{NOW}000", "from_the_future")
         case "ms":
             written("a time in seconds", str(NOW), "stale")
+        case "http-date":
+            written("a time in seconds", str(NOW), "malformed_signature")
+            written("a time as RFC 3339 has it", "2026-11-24T00:00:00Z", "malformed_signature")
+            written("a time in another zone", now.replace("GMT", "+0000"), "malformed_signature")
+            written("a time on the wrong weekday", now.replace("Tue", "Wed"), "malformed_signature")
         case _:
             written("a time in seconds", str(NOW), "malformed_signature")
             written("a time without an offset", now[:19], "malformed_signature")
@@ -687,6 +697,19 @@ def linear(sending, vectors, admitted, refused, value):
     refused("the time twice", sending.sent(bad), "malformed_signature", bad)
 
 
+def infisical(sending, vectors, admitted, refused, value):
+    good, past = sending.sent(), sending.sender.past
+    admitted(f"{past} s later", good, now=NOW + past)
+    admitted(f"{past} s early", good, now=NOW - past)
+    refused(f"{past + 1} s later", good, "stale", now=NOW + past + 1)
+    refused(f"{past + 1} s early", good, "from_the_future", now=NOW - past - 1)
+    fresh = sending.value(sending.signature(), time=f"{NOW + 2 * past}000")
+    refused("a fresh time in the header that is not signed", sending.lines(fresh), "stale", now=NOW + 2 * past)
+    for name, time, reason in [("a text", '""', "missing_signature"), ("in seconds", str(NOW), "stale")]:
+        bad = sending.body.replace(f"{NOW}000".encode(), time.encode())
+        refused(f"a time that is {name}", sending.sent(bad), reason, bad)
+
+
 def sentry(sending, vectors, admitted, refused, value):
     for name, time in [("1970", "0"), ("2099", "4070908800")]:
         lines = replaced(sending.sent(), "sentry-hook-timestamp", time)
@@ -862,6 +885,7 @@ TRAPS = {
     "jira": header_of_github,
     "intercom": header_of_github,
     "linear": linear,
+    "infisical": infisical,
     "sentry": sentry,
     "openai": openai,
     "polar": polar,

@@ -1,8 +1,8 @@
 //! Secrets that senders bring in their handshakes.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, thread, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use crate::program::{Gateway, PATIENCE, Place, ask};
+use crate::program::{Gateway, Place, ask, status_of};
 
 const SECRET: &str = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81";
 
@@ -46,15 +46,7 @@ fn a_secret_that_a_sender_brings_is_kept_and_counts_from_then_on() {
     let file = place.path().join("asana.secret");
     assert_eq!(fs::read_to_string(&file).unwrap(), SECRET);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let wait = Duration::from_millis(20);
-    let taken = (0..PATIENCE.as_millis() / wait.as_millis()).any(|_| {
-        let taken = event(&gateway).starts_with("HTTP/1.1 200 ");
-        if !taken {
-            thread::sleep(wait);
-        }
-        taken
-    });
-    assert!(taken, "{:#?}", gateway.log());
+    gateway.comes_to(200, || status_of(&event(&gateway)));
 
     // Whoever comes second takes nothing over.
     let other = asking(&gateway, &SECRET.chars().rev().collect::<String>());

@@ -44,7 +44,13 @@ fn secret(place: &Place, provider: &Provider) -> String {
     let text = match (provider.scheme.versions[0].algorithm, provider.scheme.key) {
         (Algorithm::Ed25519, _) => return pem("ed25519"),
         (Algorithm::EcdsaP256Sha256, _) => return pem("p256"),
-        (Algorithm::RsaSha256 | Algorithm::RsaSha1, _) => return pem("rsa"),
+        (
+            Algorithm::RsaSha256
+            | Algorithm::RsaSha1
+            | Algorithm::RsaPssSha256
+            | Algorithm::RsaPssSha512,
+            _,
+        ) => return pem("rsa"),
         (_, KeyEncoding::Base64 | KeyEncoding::StandardWebhooks) => {
             "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k="
         }
@@ -79,11 +85,18 @@ fn a_sample_is_signed_as_any_provider_or_it_is_said_why_not() {
             ran.badly(1, &["hookward: "]);
         }
     }
-    // Whose keys nobody else has, and whose algorithm signs nothing any more.
+    // Whose keys nobody else has, and whose algorithm signs nothing any more: as their entry says.
     unable.sort_unstable();
     let expected =
         ["aws-sns", "google-pubsub", "kinde", "paddle-classic", "paypal", "plaid", "travis"];
     assert_eq!(unable, expected);
+    let mut said: Vec<_> = PROVIDERS.iter().filter(|it| !it.scheme.signer().is_here()).collect();
+    said.sort_unstable_by_key(|it| it.name);
+    assert_eq!(said.iter().map(|it| it.name).collect::<Vec<_>>(), expected);
+    for provider in said {
+        let shown = place.run(&["providers", "show", provider.name]).well();
+        assert!(shown.contains("not signed: "), "{shown}");
+    }
 }
 
 #[test]

@@ -231,6 +231,19 @@ impl Gateway {
         find(&lines).unwrap_or_else(|| panic!("never logged: {wanted:?}; but {lines:#?}"))
     }
 
+    /// Asks until it answers with this status: secrets are looked up beside what is asked.
+    #[track_caller]
+    pub(crate) fn comes_to(&self, status: u16, ask: impl Fn() -> Option<u16>) {
+        let wait = Duration::from_millis(20);
+        for _ in 0..PATIENCE.as_millis() / wait.as_millis() {
+            if ask() == Some(status) {
+                return;
+            }
+            thread::sleep(wait);
+        }
+        panic!("never {status}: {:#?}", self.log());
+    }
+
     /// Everything logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().clone()

@@ -1,11 +1,11 @@
 //! Secrets in AWS, and secrets that change while the gateway runs.
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::net::SocketAddr;
 
 use crate::{
     program::{
-        ADMIN_TOKEN, DELIVERY_SECRET, Gateway, ORDERS_SECRET, OTHER_SECRET, PATIENCE, PLAIN_SECRET,
-        Place, ask, bare, order, post, ran,
+        ADMIN_TOKEN, DELIVERY_SECRET, Gateway, ORDERS_SECRET, OTHER_SECRET, PLAIN_SECRET, Place,
+        ask, bare, order, post, ran,
     },
     vault::{Vault, creates, deletes, puts_parameter, restores, rotates},
 };
@@ -30,17 +30,10 @@ fn answered(gateway: &Gateway, secret: &str, number: usize) -> Option<u16> {
     post(gateway.address, &order(secret, number))
 }
 
-/// Waits until an order gets this status: secrets are looked up beside what is asked.
+/// Waits until an order gets this status.
 #[track_caller]
 fn comes_to(gateway: &Gateway, secret: &str, number: usize, status: u16) {
-    let wait = Duration::from_millis(20);
-    for _ in 0..PATIENCE.as_millis() / wait.as_millis() {
-        if answered(gateway, secret, number) == Some(status) {
-            return;
-        }
-        thread::sleep(wait);
-    }
-    panic!("never {status}: {:#?}", gateway.log());
+    gateway.comes_to(status, || answered(gateway, secret, number));
 }
 
 fn admin(address: SocketAddr, path: &str, token: &str) -> String {

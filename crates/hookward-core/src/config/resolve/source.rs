@@ -209,8 +209,11 @@ impl Sources<'_, '_> {
         check_settings(&scheme, &name.spot, context)?;
         let handshakes = match handshakes {
             Some(written) => {
-                let written = written.value.into_iter();
-                written.map(|it| providers::handshake(it, context)).collect::<Option<_>>()?
+                let questions = written.value.into_iter().map(|it| {
+                    check_visit(&it.value, &scheme, context)?;
+                    providers::handshake(it, context)
+                });
+                questions.collect::<Option<_>>()?
             }
             None => base.handshakes.clone(),
         };
@@ -559,6 +562,30 @@ fn check_settings(scheme: &SchemeRules, spot: &Spot, context: &mut Context<'_>) 
         }
     }
     Some(())
+}
+
+/// A URL in a request is visited only where the scheme knows its host, and only when the request is signed.
+fn check_visit(
+    written: &file::Handshake,
+    scheme: &SchemeRules,
+    context: &mut Context<'_>,
+) -> Option<()> {
+    let Some(visit) = written.visit.get() else { return Some(()) };
+    let (wrong, help) = if !scheme.visits() {
+        (
+            "nothing here says at which host such a URL has to be, so that strangers could have any URL fetched",
+            "remove `visit`, and open the URL by hand once: only Amazon SNS (provider = \"aws-sns\") has a host that is known",
+        )
+    } else if !written.verified.value {
+        (
+            "strangers could have URLs fetched: only those in signed questions are",
+            "set verified = true for that question",
+        )
+    } else {
+        return Some(());
+    };
+    context.error_with_help(&visit.spot, wrong, help);
+    None
 }
 
 /// The token that questions have to show.

@@ -59,6 +59,11 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// The same for another URL.
+    pub(crate) fn at(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
     /// Which package it is for.
     pub(crate) fn name(&self) -> String {
         name(self.registry, &self.package)

@@ -45,6 +45,7 @@ fn shape(scheme: &SchemeRules) -> Shape {
     }
     let time = time_header.map(|header| match scheme.time.as_ref().map(|time| time.unit) {
         Some(TimeUnit::Rfc3339) => (header, "T00:00:00".to_owned(), "T00:00:01".to_owned()),
+        Some(TimeUnit::HttpDate) => (header, "00:00:00 GMT".to_owned(), "00:00:01 GMT".to_owned()),
         _ => (header, NOW.to_string(), (NOW + 1).to_string()),
     });
     let fixed = version.algorithm.signature_bytes().is_some();

@@ -241,12 +241,24 @@ fn format(
             }
             let list = &list.value;
             let (separator, assign) = (list.separator.value, list.assign.value);
-            let label = match &list.label {
-                Slot::Is(label) => label.value.clone(),
-                Slot::Absent => {
-                    return Some((Format::Plain { separator }, String::new(), Vec::new()));
+            let spaced = list.spaced.value;
+            let label = match (&list.label, &list.first_prefix) {
+                (Slot::Is(_), Slot::Is(prefix)) => {
+                    context.error_with_help(
+                        &prefix.spot,
+                        "a list with labels has its time under a label",
+                        "use timestamp = { label = \"t\" }, or remove `label`",
+                    );
+                    return None;
                 }
-                Slot::Wrong => return None,
+                (Slot::Is(label), _) => label.value.clone(),
+                (Slot::Absent, prefix) => {
+                    let prefix = prefix.get().map(|prefix| prefix.value.clone());
+                    let first_prefix = prefix.unwrap_or_default().into();
+                    let format = Format::Plain { separator, spaced, first_prefix };
+                    return Some((format, String::new(), Vec::new()));
+                }
+                (Slot::Wrong, _) => return None,
             };
             if separator == assign {
                 context.error_with_help(
@@ -262,7 +274,7 @@ fn format(
                 .flatten()
                 .map(|(label, algorithm)| (label.value.clone(), algorithm.value))
                 .collect();
-            Some((Format::List { separator, assign }, label, more))
+            Some((Format::List { separator, assign, spaced }, label, more))
         }
         (prefix, Slot::Absent) => {
             let prefix = prefix.get().map(|prefix| prefix.value.clone()).unwrap_or_default();
