@@ -723,7 +723,7 @@ async fn what_somebody_works_on_is_read_once_by_those_who_look() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_events_than_are_read_together_are_all_found_listed_and_counted() {
-    const COUNT: u64 = 250;
+    const COUNT: u64 = 130;
     let table = local::table().await;
     let process = process(&table).await;
     let mut tasks = JoinSet::new();
@@ -743,7 +743,7 @@ async fn more_events_than_are_read_together_are_all_found_listed_and_counted() {
     assert_eq!(partitions.iter().filter(|pk| *pk == "w#0").count() as u64, COUNT);
     let tally = process.claims.tally(after(1)).await.unwrap();
     assert_eq!((tally.pending, tally.oldest_pending), (COUNT, Some(NOON)));
-    let mut query = Query { state: Some(State::Pending), limit: 40, ..Query::default() };
+    let mut query = Query { state: Some(State::Pending), limit: 25, ..Query::default() };
     let mut listed = Vec::new();
     loop {
         let page = process.claims.list(&query, after(1)).await.unwrap();
