@@ -72,9 +72,10 @@ mod tests {
     fn those_of_most_requests_come_first_and_those_of_fewest_go() {
         let mut wanted = Wanted::new(3);
         let mut taken = |names: &[&str], in_vain: &str| {
-            names.iter().for_each(|name| wanted.ask(name, *name == in_vain));
-            let taken: Vec<_> = std::iter::from_fn(|| wanted.take()).collect();
-            taken.iter().map(|it| it.to_string()).collect::<Vec<_>>()
+            for name in names {
+                wanted.ask(name, *name == in_vain);
+            }
+            std::iter::from_fn(|| wanted.take()).map(|it| String::from(&*it)).collect::<Vec<_>>()
         };
         assert_eq!(taken(&["a", "b", "c", "b", "d", "e"], ""), ["b", "e", "d"]);
         assert_eq!(taken(&["a", "b", "b", "c"], "b"), ["c", "a", "b"]);

