@@ -1,0 +1,23 @@
+"""`manage.py webhooks_stats`: how many webhooks are where."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from hookward.django import operate
+from hookward.django.management.command import OperatorCommand, add_json
+
+
+class Command(OperatorCommand):
+    help = "Counts webhooks by state, and says since when the oldest waits."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_json(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        counts = operate.store().counts()
+        if options["json"]:
+            self.print_json({state: None if n < 0 else n for state, n in counts.items()})
+            return
+        self.print_table(("STATE", "WEBHOOKS"), [(state, "not counted" if n < 0 else n) for state, n in counts.items()])
