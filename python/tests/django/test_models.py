@@ -1,7 +1,6 @@
 """What `model` makes of bodies."""
 
 import dataclasses
-from typing import TypedDict
 
 import pydantic
 import pytest
@@ -13,6 +12,7 @@ from hookward.django.models import StoredEvent
 from hookward.django.receiving import receive
 from hookward.django.steps import run
 from rest_framework import serializers
+from typing_extensions import TypedDict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -61,11 +61,7 @@ from tests.django import effects
 effects.script[:] = [lambda event: os.kill(os.getpid(), signal.SIGKILL)]
 Client().generic("POST", "/hooks/stripe/", {body!r}, "application/json", headers={headers!r})
 """
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.django.settings",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     died = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert died.returncode == -signal.SIGKILL
     event = StoredEvent.objects.get()

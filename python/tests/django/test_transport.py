@@ -73,7 +73,8 @@ def test_a_multipart_body_read_by_a_middleware_is_told_in_the_log(sender, caplog
 def test_a_chunked_body_is_read_where_the_server_says_its_end(sender):
     body, headers = sender.signed("stripe")
     request = RequestFactory().generic("POST", "/hooks/stripe/", b"", "application/json", headers=headers)
-    environ = {**request.environ, "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(body)}
+    environ = {**request.environ, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": "application/json"}
+    environ |= {"wsgi.input": io.BytesIO(body)}
     environ.pop("CONTENT_LENGTH", None)
     statuses = []
     handler = WSGIHandler()
