@@ -115,7 +115,9 @@ class DeliveryAdmin(admin.ModelAdmin):
                 "body": operate.readable(event.body, BODY_SHOWN_MAX) if payload else "",
                 "cut": len(event.body) > BODY_SHOWN_MAX,
                 "may_see_payload": self._may(request, "view_payload"),
-                "audit": LogEntry.objects.filter(content_type=content_type, object_id=event.key).select_related("user")[:20],
+                "audit": LogEntry.objects.filter(content_type=content_type, object_id=event.key).select_related("user")[
+                    :20
+                ],
             },
         )
 

@@ -15,7 +15,6 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
-from django.utils.module_loading import import_string
 
 from hookward import _core
 from hookward.django import operate
@@ -30,24 +29,26 @@ _TOLERANCE_MAX_SECS = 600
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E001, E002: `WEBHOOKS` cannot be read."""
     try:
-        operate.config()
+        config = operate.config()
     except _core.ConfigError as error:
         return [_of_settings(diagnostic) for diagnostic in error.diagnostics]
-    return []
+    return [_of_settings(diagnostic) for diagnostic in config.warnings]
 
 
 def check_literal_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E003: a secret stands in the settings themselves."""
-    if settings.DEBUG:
+    config = _config()
+    if settings.DEBUG or config is None:
         return []
     return [
         Error(
-            f"A secret of the source {name!r} is written in the settings.",
+            f"A secret of the source {source.name!r} is written in the settings.",
             hint='Refer to it: "env:NAME", "file:/path", "credential:NAME", "aws-sm:NAME" or "aws-ssm:/NAME".',
-            obj=_name("SOURCES", name),
+            obj=_name("SOURCES", source.name),
             id="hookward.E003",
         )
-        for name in operate.literal_secrets()
+        for source in config.sources
+        if "literal" in source.secrets
     ]
 
 
@@ -59,7 +60,7 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
     found: list[CheckMessage] = []
     for source in config.sources:
         local = [reference for reference in source.secrets if reference.startswith(("env:", "file:"))]
-        missing = [reference for reference in local if not _is_there(reference)]
+        missing = [reference for reference in local if not (reference.endswith("?") or _is_there(reference))]
         found += [
             Warning(
                 f"The secret {reference} of the source {source.name!r} is not there.",
@@ -107,25 +108,8 @@ def check_views(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
     return found
 
 
-def check_middleware(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """W113: a middleware that seems to read forms before the signature was looked at."""
-    config = _config()
-    if config is None or not any(source.takes_multipart for source in config.sources):
-        return []
-    return [
-        Warning(
-            f"The middleware {path} reads request.POST, after which nobody can verify a multipart webhook.",
-            hint="Let it leave the paths of webhooks alone. Until then they are answered 500, and the log says why.",
-            obj=path,
-            id="hookward.W113",
-        )
-        for path in settings.MIDDLEWARE
-        if not path.startswith("django.") and _reads_forms(path)
-    ]
-
-
 def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """W101, W102, W104, W105: sources that are open to more than they need to be."""
+    """W101, W102, W104, W105, W107: sources that are open to more than they need to be."""
     config = _config()
     if config is None:
         return []
@@ -157,6 +141,12 @@ def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
                 f"{_days(source.retry_horizon_secs)}.",
                 "Remember longer: a late retry would be handled as a new event.",
                 105,
+            ),
+            (
+                "body" not in source.covers,
+                f"signs no body, only: {source.covers or 'nothing'}. Whoever captures a request can put another body into it.",
+                "Take from the body only what to ask the sender for, or let the sender sign it if it can.",
+                107,
             ),
         ):
             if wrong:
@@ -200,7 +190,6 @@ def register_checks() -> None:
     """Called once, when the app is ready."""
     register(check_settings, TAG)
     register(check_views, TAG, Tags.urls)
-    register(check_middleware, TAG)
     register(check_literal_secrets, TAG, Tags.security)
     for check in (check_local_secrets, check_limits, check_deployment):
         register(check, TAG, Tags.security, deploy=True)
@@ -216,8 +205,7 @@ def _config() -> _core.Config | None:
 
 def _of_settings(diagnostic: _core.Diagnostic) -> CheckMessage:
     kind = Error if diagnostic.severity == "error" else Warning
-    last = diagnostic.path.rpartition(".")[2].partition("[")[0]
-    number = "E002" if last in ("secret", "secrets") else "E001"
+    number = "E002" if "without a secret" in diagnostic.message else "E001"
     return kind(
         f"{diagnostic.path}: {diagnostic.message}",
         hint=diagnostic.help,
@@ -257,7 +245,11 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
         if database.get("ATOMIC_REQUESTS") and alias not in exempt
     ]
     if atomic:
-        effect = "is async, and answers 500" if inspect.iscoroutinefunction(view) else "loses what it kept when a handler fails"
+        effect = (
+            "is async, and answers 500"
+            if inspect.iscoroutinefunction(view)
+            else "loses what it kept when a handler fails"
+        )
         yield Error(
             f"The view at {route.path!r} runs within ATOMIC_REQUESTS of {', '.join(map(repr, atomic))}: it {effect}.",
             hint="Let @webhook be the outermost decorator: it exempts the view, and gives the handler a transaction of its own.",
@@ -268,14 +260,6 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
 
 def _asks_for_login() -> bool:
     return "django.contrib.auth.middleware.LoginRequiredMiddleware" in settings.MIDDLEWARE
-
-
-def _reads_forms(path: str) -> bool:
-    try:
-        source = inspect.getsource(import_string(path))
-    except (ImportError, OSError, TypeError):
-        return False
-    return "request.POST" in source
 
 
 def _is_there(reference: str) -> bool:

@@ -64,7 +64,9 @@ def _database() -> Iterator[Finding]:
         executor = MigrationExecutor(connections[alias])
         label = operate.APP_LABEL
         targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == label]
-        missing = [migration.name for migration, backwards in executor.migration_plan(targets) if migration.app_label == label]
+        missing = [
+            migration.name for migration, backwards in executor.migration_plan(targets) if migration.app_label == label
+        ]
     except DatabaseError as error:
         yield Finding("store", "failed", f"the database {alias!r} does not answer: {type(error).__name__}")
         return
@@ -79,7 +81,9 @@ def _dynamodb(table: _core.DynamoDb) -> Iterator[Finding]:
     try:
         found = table.description()
     except _core.StoreError as error:
-        help_text = "Is there such a table, and may these credentials describe it? `manage.py webhooks_table create` makes it."
+        help_text = (
+            "Is there such a table, and may these credentials describe it? `manage.py webhooks_table create` makes it."
+        )
         yield Finding("table", "failed", str(error), help_text)
         return
     yield from judged(found)
@@ -92,22 +96,36 @@ def judged(found: dict[str, Any]) -> Iterator[Finding]:
     yield Finding("table", "ok" if active else "failed", f"the table is {found['status']}")
     create = "`manage.py webhooks_table create` turns on what is off."
     for part, on, off, weight in (
-        ("ttl", "forgets what is past its time", "time to live is off: nothing is ever forgotten, and storage grows", "failed"),
+        (
+            "ttl",
+            "forgets what is past its time",
+            "time to live is off: nothing is ever forgotten, and storage grows",
+            "failed",
+        ),
         ("encryption", "is encrypted", "encryption says nothing", "ok"),
-        ("point_in_time_recovery", "can be restored", "there is no point-in-time recovery: what is lost stays lost", "warning"),
+        (
+            "point_in_time_recovery",
+            "can be restored",
+            "there is no point-in-time recovery: what is lost stays lost",
+            "warning",
+        ),
         ("deletion_protection", "is protected from deletion", "anyone who may delete tables can delete it", "warning"),
     ):
         value = found.get(part)
         if _is_on(value):
             yield Finding(part, "ok", on)
         elif value is None:
-            yield Finding(part, "warning", "could not be read: the credentials may not, or what is asked does not know it")
+            yield Finding(
+                part, "warning", "could not be read: the credentials may not, or what is asked does not know it"
+            )
         else:
             yield Finding(part, weight, off, create)  # type: ignore[arg-type]
 
 
 def _is_on(value: Any) -> bool:
-    return value is True or (isinstance(value, str) and value.upper() not in ("", "DISABLED", "DISABLING", "OFF", "FALSE"))
+    return value is True or (
+        isinstance(value, str) and value.upper() not in ("", "DISABLED", "DISABLING", "OFF", "FALSE")
+    )
 
 
 def _health() -> Iterator[Finding]:
@@ -132,7 +150,9 @@ def _clock(now: int) -> Iterator[Finding]:
     off = now / 1_000_000 - there
     message = f"differs from the store's by {abs(off):.0f} s"
     if abs(off) > _SKEW_MAX_SECS:
-        help_text = "Signed times are judged by this clock: synchronise it (NTP), or genuine webhooks are refused as stale."
+        help_text = (
+            "Signed times are judged by this clock: synchronise it (NTP), or genuine webhooks are refused as stale."
+        )
         yield Finding("clock", "failed", message, help_text)
     else:
         yield Finding("clock", "ok", message)

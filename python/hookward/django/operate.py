@@ -109,7 +109,9 @@ def since(text: str, now: int) -> int:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError(f"{text!r} is no time: write an age such as 2h or 3d, or a date such as 2026-11-24T15:00:00Z") from None
+        raise ValueError(
+            f"{text!r} is no time: write an age such as 2h or 3d, or a date such as 2026-11-24T15:00:00Z"
+        ) from None
     return (at.replace(tzinfo=at.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -119,7 +121,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 # --- TEMPORARY bridge until the request path is merged ---
-import re as _re, time as _time, uuid as _uuid
+import re as _re
+import time as _time
+import uuid as _uuid
 
 APP_LABEL = "hookward"
 _STORE: list[Store] = []
@@ -139,8 +143,21 @@ def is_key(text: str) -> bool:
 
 def _written() -> dict[str, Any]:
     from django.conf import settings
-    names = {"SECRETS": "secrets", "RATE": "budget", "MAX_BODY": "body_max", "TOLERANCE": "tolerance", "REMEMBER": "remember", "SCHEME": "provider"}
-    return {"sources": {n: {names.get(k, k.lower()): v for k, v in s.items()} for n, s in settings.WEBHOOKS["SOURCES"].items()}}
+
+    names = {
+        "SECRETS": "secrets",
+        "RATE": "budget",
+        "MAX_BODY": "body_max",
+        "TOLERANCE": "tolerance",
+        "REMEMBER": "remember",
+        "SCHEME": "provider",
+    }
+    return {
+        "sources": {
+            n: {"provider": n} | {names.get(k, k.lower()): v for k, v in s.items()}
+            for n, s in settings.WEBHOOKS["SOURCES"].items()
+        }
+    }
 
 
 def config(only: str | None = None) -> _core.Config:
@@ -156,15 +173,13 @@ def receiver() -> _core.Receiver:
 
 def source_names() -> list[str]:
     from django.conf import settings
+
     return sorted(settings.WEBHOOKS["SOURCES"])
-
-
-def literal_secrets() -> list[str]:
-    return [s.name for s in config().sources if "literal" in s.secrets]
 
 
 def trusts_proxies() -> bool:
     from django.conf import settings
+
     return bool(settings.WEBHOOKS.get("TRUSTED_PROXIES"))
 
 

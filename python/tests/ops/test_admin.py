@@ -118,7 +118,9 @@ def test_shows_the_body_to_who_may_and_asks(store, staff):
 
 def test_escapes_what_strangers_wrote(store, staff):
     hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-    key = store.accept(event("stripe", {"id": hostile, "type": hostile, "note": hostile}), NOW) and store.list()[0][0].key
+    key = (
+        store.accept(event("stripe", {"id": hostile, "type": hostile, "note": hostile}), NOW) and store.list()[0][0].key
+    )
     client = staff("view_delivery", "view_payload", "replay_delivery", "drop_delivery")
     for page in (client.get(LIST), client.get(detail(key) + "?payload"), client.post(REPLAY, {"key": key})):
         assert b"<script>alert" not in page.content

@@ -27,7 +27,9 @@ class OperatorCommand(BaseCommand):
         except (_core.ConfigError, _core.SecretError) as error:
             raise CommandError("\n".join(told(diagnostic) for diagnostic in error.diagnostics) or str(error)) from None
         except _core.Unavailable as error:
-            raise CommandError(f"The store does not answer: {error}. `manage.py webhooks_check` says what is wrong.") from None
+            raise CommandError(
+                f"The store does not answer: {error}. `manage.py webhooks_check` says what is wrong."
+            ) from None
         except _core.HookwardError as error:
             raise CommandError(str(error)) from None
 

@@ -13,7 +13,9 @@ from hookward.django.management.command import OperatorCommand, add_json, checke
 
 
 class Command(OperatorCommand):
-    help = "Takes dead letters off the list. They are kept until their time is over, and webhooks_replay still runs them."
+    help = (
+        "Takes dead letters off the list. They are kept until their time is over, and webhooks_replay still runs them."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("keys", nargs="+", metavar="KEY", help="Keys, as webhooks_list --dead shows them.")

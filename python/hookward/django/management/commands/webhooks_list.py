@@ -16,7 +16,9 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         state = parser.add_mutually_exclusive_group()
         state.add_argument("--dead", dest="state", action="store_const", const="dead", help="Only dead letters.")
-        state.add_argument("--pending", dest="state", action="store_const", const="pending", help="Only those that wait.")
+        state.add_argument(
+            "--pending", dest="state", action="store_const", const="pending", help="Only those that wait."
+        )
         state.add_argument("--state", choices=operate.STATES, help="Only those in this state.")
         add_selection(parser)
         parser.add_argument("--limit", type=int, default=50, help="At most so many (50).")

@@ -21,7 +21,9 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("keys", nargs="*", metavar="KEY", help="Keys, as webhooks_list shows them.")
-        parser.add_argument("--dead", action="store_true", help="All dead letters; with --source and --since only those.")
+        parser.add_argument(
+            "--dead", action="store_true", help="All dead letters; with --source and --since only those."
+        )
         add_selection(parser)
         parser.add_argument("--dry-run", action="store_true", help="Show which they are, and do nothing.")
         parser.add_argument("--yes", action="store_true", help="Do not ask.")

@@ -29,7 +29,11 @@ class Command(OperatorCommand):
         except _core.SecretError as error:
             wrong = error.diagnostics
         rows = [
-            {"source": source.name, "secret": reference, "status": _status(source.name, index, len(source.secrets), wrong)}
+            {
+                "source": source.name,
+                "secret": reference,
+                "status": _status(source.name, index, len(source.secrets), wrong),
+            }
             for source in config.sources
             for index, reference in enumerate(source.secrets)
         ]

@@ -37,7 +37,9 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         source = options["source"]
         if source not in operate.source_names():
-            raise CommandError(f"WEBHOOKS has no source {source!r}. It has: {', '.join(operate.source_names()) or 'none'}.")
+            raise CommandError(
+                f"WEBHOOKS has no source {source!r}. It has: {', '.join(operate.source_names()) or 'none'}."
+            )
         try:
             body = options["fixture"].read_bytes()
         except OSError as error:

@@ -46,7 +46,9 @@ class Command(OperatorCommand):
             )
         self.stdout.write(done.stdout, ending="")
         if done.returncode:
-            raise CommandError(f"`hookward dynamodb {options['action']}` failed: see above.", returncode=done.returncode)
+            raise CommandError(
+                f"`hookward dynamodb {options['action']}` failed: see above.", returncode=done.returncode
+            )
 
 
 def toml(value: Any) -> str:
