@@ -1,6 +1,6 @@
-"""Attacks on a webhook endpoint, to be tried by a project's own tests. Each says what a correct receiver answers.
+"""Attacks on a webhook endpoint, for a project's own tests. Each says what a correct receiver answers.
 
-Nothing here sends: `hookward.test` does, in the process of the tests. Against a running endpoint there is `hookward probe`.
+Nothing here sends: `hookward.test` does, in the process of the tests. For a running endpoint there is `hookward probe`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 
 def attacks_on(source: str, payload: Mapping[str, Any] | None = None) -> list[Attack]:
-    """All attacks on a source, each with a readable `name`. Needs no settings: what does not apply skips when it is built.
+    """All attacks on a source, each with a readable `name`. Needs no settings: what does not apply skips when built.
 
-    `payload` is what a genuine event of the source looks like; without it, one that has ids and types where most senders do.
+    `payload` is what a genuine event of the source looks like; without it, one that has ids and types where most
+    senders do.
     """
     genuine = dict(payload or _GENUINE)
     return [Attack(source, genuine, *row) for row in _ATTACKS]
@@ -88,7 +89,7 @@ class Attack:
     build: Callable[[Sender, dict[str, Any]], list[Request]] = field(repr=False)
 
     def requests(self, sender: Sender) -> list[Request]:
-        """What to send, in order. Raises unittest.SkipTest, which pytest knows too, where it does not apply to the source."""
+        """What to send, in order. Raises unittest.SkipTest, which pytest knows too, where it does not apply."""
         return self.build(sender, self.payload)
 
     @property
@@ -301,8 +302,8 @@ _ID_HEADERS = (
 _REFUSED = frozenset({401, 403, 498})
 _TOO_MANY = _REFUSED | {400, 431}
 _DUPLICATE = frozenset({200, 201, 202, 204})
-# Kept as a dead letter and acknowledged, or refused: never handed to a handler, never 5xx. Where the signed time is in the body
-# there is none to be read, and nothing is verified.
+# Kept as a dead letter and acknowledged, or refused: never handed to a handler, never 5xx. Where the signed time is in
+# the body there is none to be read, and nothing is verified.
 _MALFORMED = _DUPLICATE | _REFUSED | {400, 422}
 
 _Row = tuple[str, str, frozenset[int], int, Callable[[Sender, dict[str, Any]], Sequence[Request]]]
@@ -313,8 +314,8 @@ _ATTACKS: list[Any] = [
     ("body_dropped", "no body under a genuine signature", _REFUSED, 0, _body_dropped),
     ("reserialised_body", "the same JSON, written otherwise", _REFUSED, 0, _reserialised),
     ("wrong_secret", "signed with another secret", _REFUSED, 0, _wrong_secret),
-    ("missing_signature", "no signature header", _REFUSED, 0, _with_signature(lambda value: None)),
-    ("empty_signature", "an empty signature header", _REFUSED, 0, _with_signature(lambda value: "")),
+    ("missing_signature", "no signature header", _REFUSED, 0, _with_signature(lambda _: None)),
+    ("empty_signature", "an empty signature header", _REFUSED, 0, _with_signature(lambda _: "")),
     ("truncated_signature", "the beginning of the right signature", _REFUSED, 0, _with_signature(_truncated)),
     ("extended_signature", "the right signature, and more", _REFUSED, 0, _with_signature(_extended)),
     ("wrong_digit", "a signature that is wrong in one digit", _REFUSED, 0, _with_signature(_one_digit_off)),
@@ -323,9 +324,9 @@ _ATTACKS: list[Any] = [
         "text that is no signature",
         _REFUSED,
         0,
-        _with_signature(lambda value: "v1=not;a signature"),
+        _with_signature(lambda _: "v1=not;a signature"),
     ),
-    ("non_ascii_signature", "bytes that are not ASCII", _REFUSED, 0, _with_signature(lambda value: "\u00e9" * 64)),
+    ("non_ascii_signature", "bytes that are not ASCII", _REFUSED, 0, _with_signature(lambda _: "\u00e9" * 64)),
     # Any one of several signatures may count (rotation): then it is genuine, and one event.
     ("duplicated_signature", "two signature headers, the first one forged", _REFUSED | _DUPLICATE, 1, _duplicated),
     ("many_signatures", "hundreds of forged signatures in one header", _TOO_MANY, 0, _with_signature(_many)),

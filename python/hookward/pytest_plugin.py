@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hookward.test import Webhooks
 
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 def webhooks() -> Iterator[Webhooks]:
     """A sender of webhooks for the project under test, a clock that stands still, and what became of events.
 
-    Signs for every source of `WEBHOOKS` that anyone but the sender can sign for, with secrets made for the tests, and keeps events
-    in memory. Handlers that use the database need pytest-django's `db`, as in other tests.
+    Signs for every source of `WEBHOOKS` that anyone but the sender can sign for, with secrets made for the tests, and
+    keeps events in memory. Handlers that use the database need pytest-django's `db`, as in other tests.
     """
     try:
         from django.conf import settings

@@ -1,7 +1,7 @@
 """Webhooks for a project's own tests: signed as the sender signs, handled by the project's own views.
 
-With pytest the fixture `webhooks` and `webhooks_attacks` are there by themselves; `WebhookTestCase` is for unittest. Django is
-imported when a test uses them, and not before.
+With pytest the fixture `webhooks` is there by itself; `WebhookTestCase` is for unittest. Django is imported
+when a test uses them, and not before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import json
 import unittest
 import urllib.parse
-from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,8 @@ from hookward import _core
 from hookward.attacks import Attack, Request, attacks_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from django.http import HttpResponse
 
     from hookward.django.stores.base import Kept
@@ -59,8 +60,8 @@ class Webhooks:
     ) -> HttpResponse:
         """Signs a payload as the source's sender does, and posts it to the project.
 
-        A mapping becomes JSON, or a form where the sender sends forms; bytes go as they are. `type` is put where a JSON body
-        has it; `id` is for senders that sign one in a header. Other arguments are headers: `X_GitHub_Event="push"`.
+        A mapping becomes JSON, or a form where the sender sends forms; bytes go as they are. `type` is put where a JSON
+        body has it; `id` is for senders that sign one in a header. Others are headers: `X_GitHub_Event="push"`.
         """
         return self.send(source, self.request(source, payload, type=type, id=id, **headers))
 
@@ -164,8 +165,8 @@ class Webhooks:
     def _expect_genuine(self, attack: Attack, answer: HttpResponse) -> None:
         if not 200 <= answer.status_code < 300 or self.dead:
             raise AssertionError(
-                f"the genuine event of this attack was not handled (status {answer.status_code}): give webhooks_attacks("
-                f"{attack.source!r}, payload=…) one that your handlers take"
+                f"the genuine event of this attack was not handled (status {answer.status_code}): "
+                f"give webhooks_attacks({attack.source!r}, payload=…) one that your handlers take"
             )
 
     def _expect_withstood(self, attack: Attack, answer: HttpResponse) -> None:

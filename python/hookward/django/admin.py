@@ -7,8 +7,7 @@ Pages are plain HTML without scripts, so that a strict Content-Security-Policy l
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -23,6 +22,9 @@ from django.utils.translation import ngettext
 from hookward import _core
 from hookward.django import operate
 from hookward.django.delivery import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("hookward.django.admin")
 

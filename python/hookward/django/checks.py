@@ -1,24 +1,29 @@
 """System checks: what is wrong with the settings and the URLconf, told without asking anybody.
 
-Ids are stable. No check uses the network or the database, and no message has a secret in it. `webhooks_check` looks at the live parts.
+Ids are stable. No check uses the network or the database, and no message has a secret in it. The command
+`webhooks_check` looks at the live parts.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from hookward import _core
 from hookward.django import operate
 from hookward.django.routes import Route, routes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django.apps import AppConfig
 
 TAG = "webhooks"
 
@@ -62,7 +67,7 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
         local = [reference for reference in source.secrets if reference.startswith(("env:", "file:"))]
         missing = [reference for reference in local if not (reference.endswith("?") or _is_there(reference))]
         found += [
-            Warning(
+            checks.Warning(
                 f"The secret {reference} of the source {source.name!r} is not there.",
                 hint="Set it where the server runs; `manage.py webhooks_secrets` looks all of them up.",
                 obj=_name("SOURCES", source.name),
@@ -144,14 +149,14 @@ def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
             ),
             (
                 "body" not in source.covers,
-                f"signs no body, only: {source.covers or 'nothing'}. Whoever captures a request can put another body into it.",
+                f"signs no body, only: {source.covers or 'nothing'}. Whoever captures a request can change its body.",
                 "Take from the body only what to ask the sender for, or let the sender sign it if it can.",
                 107,
             ),
         ):
             if wrong:
                 found.append(
-                    Warning(
+                    checks.Warning(
                         f"The source {source.name!r} {message}",
                         hint=hint,
                         obj=_name("SOURCES", source.name),
@@ -166,8 +171,8 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
     found: list[CheckMessage] = []
     if (settings.SECURE_PROXY_SSL_HEADER or settings.USE_X_FORWARDED_HOST) and not operate.trusts_proxies():
         found.append(
-            Warning(
-                "The project is behind a proxy (SECURE_PROXY_SSL_HEADER or USE_X_FORWARDED_HOST), and WEBHOOKS trusts none.",
+            checks.Warning(
+                "The project is behind a proxy (SECURE_PROXY_SSL_HEADER, USE_X_FORWARDED_HOST), and WEBHOOKS trusts none.",
                 hint="Set TRUSTED_PROXIES: until then all senders share the one budget of the proxy's address.",
                 obj="WEBHOOKS",
                 id="hookward.W103",
@@ -176,7 +181,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
     endpoint = operate.table_endpoint()
     if endpoint is not None and endpoint.startswith("http://"):
         found.append(
-            Warning(
+            checks.Warning(
                 "Events go to DynamoDB without TLS: its endpoint is an http:// URL.",
                 hint="Unset AWS_ENDPOINT_URL_DYNAMODB, or whatever else names it: it is meant for DynamoDB Local.",
                 obj="WEBHOOKS",
@@ -204,7 +209,7 @@ def _config() -> _core.Config | None:
 
 
 def _of_settings(diagnostic: _core.Diagnostic) -> CheckMessage:
-    kind = Error if diagnostic.severity == "error" else Warning
+    kind = Error if diagnostic.severity == "error" else checks.Warning
     number = "E002" if "without a secret" in diagnostic.message else "E001"
     return kind(
         f"{diagnostic.path}: {diagnostic.message}",
@@ -218,7 +223,7 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
     if route.lost:
         yield Error(
             f"The view at {route.path!r} is wrapped by something that hides what it is.",
-            hint="Put the decorator inside of @webhook, or let it use functools.wraps. Until then senders get 403 or a redirect.",
+            hint="Put it inside of @webhook, or let it use functools.wraps. Until then senders get 403 or a redirect.",
             obj=route.path,
             id="hookward.E005",
         )
@@ -252,7 +257,7 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
         )
         yield Error(
             f"The view at {route.path!r} runs within ATOMIC_REQUESTS of {', '.join(map(repr, atomic))}: it {effect}.",
-            hint="Let @webhook be the outermost decorator: it exempts the view, and gives the handler a transaction of its own.",
+            hint="Let @webhook be the outermost decorator: it exempts the view, and gives the handler its own transaction.",
             obj=route.path,
             id="hookward.E007",
         )

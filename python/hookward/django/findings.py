@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from hookward import _core
 from hookward.django import operate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A sender's clock may be off too: half of the usual five minutes is left to it.
 _SKEW_MAX_SECS = 30
@@ -140,10 +142,7 @@ def _health() -> Iterator[Finding]:
 def _clock(now: int) -> Iterator[Finding]:
     """Compares clocks with the other side of the store, where it tells the time."""
     endpoint = operate.table_endpoint()
-    if endpoint is not None:
-        there = _http_date(endpoint)
-    else:
-        there = _database_time(operate.database())
+    there = _database_time(operate.database()) if endpoint is None else _http_date(endpoint)
     if there is None:
         yield Finding("clock", "ok", "not compared: the store does not tell the time")
         return
@@ -159,8 +158,10 @@ def _clock(now: int) -> Iterator[Finding]:
 
 
 def _http_date(url: str) -> float | None:
+    if not url.startswith(("http://", "https://")):
+        return None
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE_SECS) as response:
+        with urllib.request.urlopen(url, timeout=_PATIENCE_SECS) as response:  # noqa: S310
             date = response.headers["Date"]
     except urllib.error.HTTPError as error:
         date = error.headers["Date"]

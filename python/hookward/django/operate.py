@@ -8,12 +8,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookward import _core
-from hookward.django.stores.base import Kept, State, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hookward.django.stores.base import Kept, State, Store
 
 STATES: tuple[State, ...] = ("pending", "done", "archived", "dead", "dropped")
 
@@ -73,7 +76,7 @@ def details(event: Kept, *, body: bool) -> dict[str, Any]:
 
 
 def readable(body: bytes, limit: int) -> str:
-    """A body for the eyes: JSON indented, other text as it is, anything else as hex; of a larger one its first `limit` bytes."""
+    """A body for the eyes: JSON indented, other text as it is, else hex; of a larger one its first `limit` bytes."""
     shown = body[:limit]
     try:
         body.decode()

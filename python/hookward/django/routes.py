@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.urls import NoReverseMatch, Resolver404, URLPattern, URLResolver, get_resolver, resolve, reverse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # How deep a view may be wrapped: an end to the search, not a rule.
 _WRAPPERS_MAX = 32

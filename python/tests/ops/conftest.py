@@ -1,7 +1,7 @@
 import pytest
-
 from hookward.django import operate
 from hookward.django.stores.memory import MemoryStore
+
 from tests.ops.events import SECRET
 
 

@@ -4,11 +4,11 @@ import unittest
 from collections.abc import Callable
 
 import pytest
-
 from hookward import _core
 from hookward.attacks import Attack, Request, attacks_on
 from hookward.django.stores.memory import MemoryStore
 from hookward.test import Sender, secrets_for_tests
+
 from tests.ops.events import NOW
 
 PROVIDERS = [

@@ -67,7 +67,8 @@ def test_the_checks_are_registered_with_the_app():
 
 def test_unknown_keys():
     (message,) = messages(deploy=False, WEBHOOKS=with_source(SECRTES=["env:OPS_STRIPE"]))
-    assert message.id == "hookward.E001" and "did you mean" in message.hint.lower()
+    assert message.id == "hookward.E001"
+    assert "did you mean" in message.hint.lower()
 
 
 def test_sources_without_secrets():
@@ -77,7 +78,8 @@ def test_sources_without_secrets():
 def test_literal_secrets():
     literal = with_source(SECRETS=[STRONG])
     (message,) = messages(deploy=False, WEBHOOKS=literal)
-    assert message.id == "hookward.E003" and STRONG not in str(message)
+    assert message.id == "hookward.E003"
+    assert STRONG not in str(message)
     assert found(deploy=False, WEBHOOKS=literal, DEBUG=True) == []
 
 
@@ -85,7 +87,8 @@ def test_literal_secrets():
 def test_weak_secrets(monkeypatch, secret):
     monkeypatch.setenv("OPS_STRIPE", secret)
     (message,) = messages()
-    assert message.id == "hookward.E004" and secret not in str(message)
+    assert message.id == "hookward.E004"
+    assert secret not in str(message)
     assert found(deploy=False) == []
 
 
@@ -159,7 +162,8 @@ def test_views_of_sources_that_do_not_exist():
     other.__dict__.update(vars(hook))
     other.webhook_source = "strpe"
     (message,) = messages(views=[other])
-    assert message.id == "hookward.E009" and "stripe" in message.hint
+    assert message.id == "hookward.E009"
+    assert "stripe" in message.hint
 
 
 def test_no_rate_limit():

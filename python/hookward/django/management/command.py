@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from hookward import _core
 from hookward.django import operate
-from hookward.django.stores.base import Kept
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterable, Sequence
+
+    from hookward.django.stores.base import Kept
 
 
 class OperatorCommand(BaseCommand):

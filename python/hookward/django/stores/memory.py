@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from hookward import _core
 from hookward.django.stores.base import Claimed, Kept, Lease, Leased, Outcome, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 class MemoryStore:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from hookward import _core
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json, add_selection, checked_key, selected
-from hookward.django.stores.base import Kept
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from hookward.django.stores.base import Kept
 
 
 class Command(OperatorCommand):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
@@ -11,11 +10,14 @@ from hookward import _core
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
 
 class Command(OperatorCommand):
     help = (
-        "Looks all secrets up, as the server does when it starts, and says which are missing or weak. Shows references, "
-        "never secrets. Fails if a source could not verify."
+        "Looks all secrets up, as the server does when it starts, and says which are missing or weak. Shows "
+        "references, never secrets. Fails if a source could not verify."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import urllib.error
 import urllib.parse
 import urllib.request
-from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.test import Client
 
-from hookward import _core
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from hookward import _core
 
 # A handler that takes longer would not please the sender either.
 _PATIENCE_SECS = 30
@@ -23,8 +26,9 @@ _PATIENCE_SECS = 30
 
 class Command(OperatorCommand):
     help = (
-        "Signs a file as the source's sender does and posts it: to --url, or without one to the project in this process, "
-        "where the handlers then really run. Needs the secrets of the settings; for senders with public keys only they can sign."
+        "Signs a file as the source's sender does and posts it: to --url, or without one to the project in this "
+        "process, where the handlers then really run. Needs the secrets of the settings. For senders with public keys "
+        "only they can sign."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -79,7 +83,7 @@ def _post(url: str, signed: _core.Signed, headers: dict[str, str]) -> tuple[int,
         raise CommandError(f"--url {url}: write an absolute http or https URL.")
     if signed.query is not None:
         url = urllib.parse.urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, signed.query)))))
-    request = urllib.request.Request(url, signed.body, headers, method="POST")
+    request = urllib.request.Request(url, signed.body, headers, method="POST")  # noqa: S310 checked above
     try:
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=_PATIENCE_SECS) as response:
             return response.status, response.read(4096)

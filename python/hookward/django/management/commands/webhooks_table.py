@@ -7,20 +7,22 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
 
 class Command(OperatorCommand):
     help = (
-        "Makes the DynamoDB table that WEBHOOKS names, or prints it as a template, or prints the least that an IAM role needs. "
-        "What follows is handed on to `hookward dynamodb`: `webhooks_table iam --account 123456789012`."
+        "Makes the DynamoDB table that WEBHOOKS names, or prints it as a template, or prints the least that an IAM "
+        "role needs. What follows is handed on to `hookward dynamodb`: `webhooks_table iam -- --account 123456789012`."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,7 +40,7 @@ class Command(OperatorCommand):
         with tempfile.TemporaryDirectory(prefix="hookward-") as folder:
             file = Path(folder) / "hookward.toml"
             file.write_text("\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in written.items()))
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603 our own command; no shell
                 [command, "dynamodb", options["action"], "-c", str(file), *options["rest"]],
                 stdout=subprocess.PIPE,
                 text=True,
