@@ -105,12 +105,12 @@ class Webhooks:
     def send(self, source: str, request: Request) -> HttpResponse:
         """Posts a request as it is to the view of a source."""
         self._last = source, request
-        return self._client.generic(**self._call(source, request))  # type: ignore[return-value]
+        return self._client.generic(**self._call(source, request))
 
     async def asend(self, source: str, request: Request) -> HttpResponse:
         """`send` under ASGI."""
         self._last = source, request
-        return await self._async_client.generic(**self._call(source, request))  # type: ignore[return-value]
+        return await self._async_client.generic(**self._call(source, request))
 
     def withstand(self, attack: Attack) -> HttpResponse:
         """Carries out an attack and asserts that the project withstood it; the answer to its last request."""

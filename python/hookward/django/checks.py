@@ -243,7 +243,7 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
             obj=route.path,
             id="hookward.E005",
         )
-    exempt = getattr(view, "_non_atomic_requests", set())
+    exempt: set[str] = getattr(view, "_non_atomic_requests", set())
     atomic = [
         alias
         for alias, database in connections.settings.items()
