@@ -4,8 +4,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-
 from hookward.django import findings, operate
+
 from tests.ops.events import NOW
 
 GOOD = {

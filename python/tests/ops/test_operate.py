@@ -1,8 +1,8 @@
 """The words that commands and pages share."""
 
 import pytest
-
 from hookward.django import operate
+
 from tests.ops.events import NOW
 
 SECOND = 1_000_000

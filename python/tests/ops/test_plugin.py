@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import hookward
+import pytest
 
 PACKAGES = str(Path(hookward.__file__).parents[1])
 
@@ -20,7 +19,11 @@ def project(tmp_path):
         (tmp_path / "test_it.py").write_text(tests)
         for name, text in files.items():
             (tmp_path / f"{name}.py").write_text(text)
-        env = {name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS")}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS")
+        }
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *args],
             cwd=tmp_path,
@@ -44,7 +47,10 @@ if not importlib.metadata.entry_points(group="pytest11", name="hookward"):
 
 
 def test_does_nothing_where_it_is_not_used(project):
-    tests = "import sys\ndef test_it():\n    assert 'django' not in sys.modules\n    assert 'hookward.test' not in sys.modules\n"
+    tests = (
+        "import sys\ndef test_it():\n    assert 'django' not in sys.modules\n"
+        "    assert 'hookward.test' not in sys.modules\n"
+    )
     assert "1 passed" in project(tests, "-p", "no:django", conftest=PLUGIN)
 
 
