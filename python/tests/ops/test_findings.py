@@ -4,9 +4,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from hookward.django import findings, operate
+from hookward.django import findings, settings
 
 from tests.ops.events import NOW
+from tests.ops.settings import WEBHOOKS
 
 GOOD = {
     "status": "ACTIVE",
@@ -58,7 +59,7 @@ def clock(monkeypatch):
     server = HTTPServer(("127.0.0.1", 0), Endpoint)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    monkeypatch.setattr(operate, "table_endpoint", lambda: f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{server.server_port}/")
     yield server
     server.shutdown()
     thread.join()
@@ -68,12 +69,11 @@ def clock(monkeypatch):
 @pytest.mark.parametrize(("ahead", "status"), [(0, "ok"), (20, "ok"), (40, "failed"), (-3600, "failed")])
 def test_a_clock_that_is_off(clock, ahead, status):
     clock.ahead = ahead
-    (found,) = findings.clock(NOW)
+    (found,) = findings.clock(NOW, settings.read({**WEBHOOKS, "STORE": {"TABLE": "webhooks"}}, literals=True))
     assert found.status == status
     assert f"{abs(ahead)} s" in found.message
 
 
-def test_a_store_that_tells_no_time(monkeypatch, db):
-    monkeypatch.setattr(operate, "table_endpoint", lambda: None)
-    (found,) = findings.clock(NOW)
+def test_a_store_that_tells_no_time(db):
+    (found,) = findings.clock(NOW, settings.read(WEBHOOKS, literals=True))
     assert (found.status, "not compared" in found.message) == ("ok", True)
