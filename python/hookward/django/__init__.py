@@ -1,4 +1,5 @@
-"""Webhooks in Django. Add `"hookward.django"` to `INSTALLED_APPS`, describe the senders in `WEBHOOKS`, and write handlers.
+"""Webhooks in Django. Add `"hookward.django"` to `INSTALLED_APPS`, describe the senders in `WEBHOOKS`, and write
+handlers.
 
 What is named here is public, and may be imported before Django's apps are ready.
 """

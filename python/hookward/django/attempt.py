@@ -1,8 +1,8 @@
 """One attempt at an event: its handler is called, and the store is told how it ended.
 
-The ways in which it can end are the same whoever makes the attempt: a request, a worker, a task queue. With the ORM store and a sync
-handler, the handler's changes and the event's end commit together, fenced by the lease: an attempt that was given up for dead changes
-nothing.
+The ways in which it can end are the same whoever makes the attempt: a request, a worker, a task queue. With the ORM
+store and a sync handler, the handler's changes and the event's end commit together, fenced by the lease: an attempt
+that was given up for dead changes nothing.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from hookward import _core
 from hookward.django import retry, signals
-from hookward.django.event import Event
 from hookward.django.handlers import Handler, Ignore, Retry
 from hookward.django.observe import observe
-from hookward.django.runtime import Runtime
-from hookward.django.stores.base import Lease
 from hookward.django.steps import Step, Steps
 from hookward.django.validation import Invalid
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from hookward.django.event import Event
+    from hookward.django.runtime import Runtime
+    from hookward.django.stores.base import Lease
 
 logger = logging.getLogger("hookward")
 
@@ -79,7 +82,7 @@ def attempt(
         raise
     except Exception as error:
         ending, settled = _failed(runtime, event, error), False
-        yield from _tell(runtime, event, ending, error)
+        yield from _tell(event, ending, error)
     except BaseException:
         # The process is told to end, or the sender has hung up: not the event's fault.
         yield from _give_back(runtime, lease)
@@ -153,7 +156,7 @@ def _failed(runtime: Runtime, event: Event, error: Exception) -> Ending:
             return Ending("dead" if is_last else "failed", f"the handler raised {_kind(error)}", after)
 
 
-def _tell(runtime: Runtime, event: Event, ending: Ending, error: Exception) -> Steps[None]:
+def _tell(event: Event, ending: Ending, error: Exception) -> Steps[None]:
     """Logs and signals a failure."""
     if isinstance(error, Retry | Invalid | _Unhappy):
         logger.warning("webhook failed: %s, attempt %d: %s", _name(event), event.attempt, ending.note)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 from urllib.parse import parse_qsl
 
 from asgiref.sync import sync_to_async
@@ -15,8 +14,12 @@ from django.db import IntegrityError, transaction
 from django.utils.datastructures import CaseInsensitiveMapping
 
 from hookward import _core
-from hookward.django.stores.base import Kept
-from hookward.django.validation import Validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hookward.django.stores.base import Kept
+    from hookward.django.validation import Validate
 
 P = ParamSpec("P")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +55,9 @@ class Event:
 
     @cached_property
     def data(self) -> Any:
-        """The body as what the handler's `model` makes of it; without one, JSON or a form as plain objects, None for another body."""
+        """The body as what the handler's `model` makes of it; without one, JSON or a form as plain objects, None for
+        another body.
+        """
         if self._validate is None:
             return self._plain()
         return self._validate(self.raw, self._plain, self._kind not in (_FORM, _MULTIPART))
@@ -67,9 +72,10 @@ class Event:
                 Invoice.objects.filter(pk=event.data["invoice"]).update(paid=True)
         ```
 
-        The mark that it has happened commits together with the changes, or neither does. That holds for what is changed in the
-        database of `WEBHOOKS["DATABASE"]` within the block, and for nothing else: not for an e-mail, nor for another service.
-        A handler with several effects gives each a `name` of at most 128 characters. In async handlers, use `aonce`.
+        The mark that it has happened commits together with the changes, or neither does. That holds for what is changed
+        in the database of `WEBHOOKS["DATABASE"]` within the block, and for nothing else: not for an e-mail, nor for
+        another service. A handler with several effects gives each a `name` of at most 128 characters. In async
+        handlers, use `aonce`.
         """
         if len(name) > _NAME_MAX:
             raise ValueError(f"the name of an effect has at most {_NAME_MAX} characters")

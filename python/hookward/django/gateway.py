@@ -1,21 +1,24 @@
 """Events that the standalone gateway delivers, when it stands before the project.
 
-It has verified, limited, de-duplicated and kept them, and signs each delivery with Standard Webhooks: its id, its time, and the body.
-The id is made of the event's key and replay number, so those are taken from it and are proven. Its other headers are not covered by the
-signature: source, type, the sender's id, the time of receipt and the attempt are as trustworthy as the way between gateway and project,
-and as whoever could capture a delivery there. So a delivery whose header names another source is refused, and nothing that must hold
-depends on the others.
+It has verified, limited, de-duplicated and kept them, and signs each delivery with Standard Webhooks: its id, its time,
+and the body. The id is made of the event's key and replay number, so those are taken from it and are proven. Its other
+headers are not covered by the signature: source, type, the sender's id, the time of receipt and the attempt are as
+trustworthy as the way between gateway and project, and as whoever could capture a delivery there. So a delivery whose
+header names another source is refused, and nothing that must hold depends on the others.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from django.http import HttpRequest
-
-from hookward import _core
 from hookward.django.event import Event
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from hookward import _core
 
 _ID = re.compile(r"hw_([0-9a-f]{32})(?:_([1-9][0-9]{0,9}))?")
 _NUMBER_MAX = 10

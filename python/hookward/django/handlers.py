@@ -1,8 +1,9 @@
 """Who does what is to be done about an event: the registry. Public: `on`, `Retry`, `Ignore`.
 
-An event has one owner, so that its outcome is one: done, tried again, or a dead letter. Of the patterns of a source that match its type,
-the most specific one has it: the type itself, then the longest of those that end in `*`. Two handlers for one pattern are refused when
-they are registered. What several parts of a project want to do about one event, its owner calls in order, in its one transaction.
+An event has one owner, so that its outcome is one: done, tried again, or a dead letter. Of the patterns of a source
+that match its type, the most specific one has it: the type itself, then the longest of those that end in `*`. Two
+handlers for one pattern are refused when they are registered. What several parts of a project want to do about one
+event, its owner calls in order, in its one transaction.
 """
 
 from __future__ import annotations
@@ -71,9 +72,9 @@ class Handler:
 def on(source: str, *types: str, model: Any = None, atomic: bool | None = None) -> Callable[[F], F]:
     """Makes a function, sync or async, the handler of a source's events: `def paid(event): ...`.
 
-    `types`: an event type, or the beginning of some and `*`: `"invoice.paid"`, `"invoice.*"`, `"*"`; none means all. `model`: what
-    `event.data` is to be, see `hookward.django.webhook`. `atomic`: whether it runs in a transaction that commits together with the mark
-    that the event is done (the default for sync functions).
+    `types`: an event type, or the beginning of some and `*`: `"invoice.paid"`, `"invoice.*"`, `"*"`; none means all.
+    `model`: what `event.data` is to be, see `hookward.django.webhook`. `atomic`: whether it runs in a transaction that
+    commits together with the mark that the event is done (the default for sync functions).
 
     Handlers are found in the `webhooks` module of each installed app.
     """
@@ -103,8 +104,8 @@ class Registry:
             owner = owners.get(pattern)
             if owner is not None and owner.name != handler.name:
                 raise ImproperlyConfigured(
-                    f"{owner.name} and {handler.name} both handle {pattern!r} of {source!r}: an event has one owner, which may call"
-                    " others"
+                    f"{owner.name} and {handler.name} both handle {pattern!r} of {source!r}: an event has one owner,"
+                    " which may call others"
                 )
         owners.update(dict.fromkeys(patterns, handler))
 

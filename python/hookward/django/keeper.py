@@ -1,7 +1,8 @@
-"""What has to be done now and then in each process: looking secrets up again, fetching published keys, confirming subscriptions,
-forgetting what is past its time.
+"""What has to be done now and then in each process: looking secrets up again, fetching published keys, confirming
+subscriptions, forgetting what is past its time.
 
-A daemon thread does it. It is started by the first request of a process, and by the first one after a fork, never at import.
+A daemon thread does it. It is started by the first request of a process, and by the first one after a fork, never at
+import.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
-from hookward import _core
-
 if TYPE_CHECKING:
+    from hookward import _core
     from hookward.django.runtime import Runtime
 
 logger = logging.getLogger("hookward")
@@ -68,7 +68,9 @@ class Keeper:
         self._wanted.set()
 
     def visit(self, url: str) -> None:
-        """Will fetch a URL that a sender's signature vouches for. More than a few at once are left to the sender's next try."""
+        """Will fetch a URL that a sender's signature vouches for. More than a few at once are left to the sender's next
+        try.
+        """
         try:
             self._visits.put_nowait(url)
         except queue.Full:
@@ -162,7 +164,7 @@ def _fetch_keys(wanted: _core.KeyFetch, runtime: Runtime) -> None:
         body, max_age = _fetch(wanted.url, wanted.post)
     except urllib.error.HTTPError as error:
         error.close()
-        if 400 <= error.code < 500 and error.code not in _NOT_FINAL:  # noqa: PLR2004, client errors
+        if 400 <= error.code < 500 and error.code not in _NOT_FINAL:
             wanted.not_there(runtime.clock())
         else:
             wanted.failed(runtime.clock())

@@ -1,7 +1,7 @@
 """The tables of the ORM store, and the marks of effects that happen once.
 
-Times are whole microseconds since 1970 (UTC), as everywhere below the handlers. Texts of strangers are kept as JSON or bytes, so that
-no database has an opinion on them.
+Times are whole microseconds since 1970 (UTC), as everywhere below the handlers. Texts of strangers are kept as JSON or
+bytes, so that no database has an opinion on them.
 """
 
 from __future__ import annotations

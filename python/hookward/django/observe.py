@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
-
-from django.dispatch import Signal
+from typing import TYPE_CHECKING, Any
 
 from hookward.django.event import Event
 from hookward.django.steps import Step, Steps
+
+if TYPE_CHECKING:
+    from django.dispatch import Signal
 
 logger = logging.getLogger("hookward")
 

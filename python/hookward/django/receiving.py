@@ -1,18 +1,20 @@
-"""The whole path of one request: is it a webhook of this source, is it new, has its handler done it, and what is its sender told.
+"""The whole path of one request: is it a webhook of this source, is it new, has its handler done it, and what is its
+sender told.
 
-Cheap and safe first. Nothing is stored or run for a request whose signature was not verified, and none makes anything raise.
+Cheap and safe first. Nothing is stored or run for a request whose signature was not verified, and none makes anything
+raise.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from hookward import _core
-from hookward.django import signals
 from hookward.django import request as incoming
+from hookward.django import signals
 from hookward.django.attempt import Ending, attempt
 from hookward.django.event import Event, of_admitted
 from hookward.django.gateway import NotOurs, of_delivery
@@ -21,10 +23,14 @@ from hookward.django.observe import observe
 from hookward.django.refusals import log, refused, response
 from hookward.django.runtime import Runtime, current
 from hookward.django.settings import SettingsError
-from hookward.django.stores.base import Claimed
 from hookward.django.steps import Step, Steps
 from hookward.django.tasks import enqueue
 from hookward.django.validation import Invalid
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+    from hookward.django.stores.base import Claimed
 
 logger = logging.getLogger("hookward")
 
@@ -42,7 +48,7 @@ def receive(request: HttpRequest, source: str, own: Handler | None = None) -> An
     runtime.keeper.ensure()
     now = runtime.clock()
     screened = receiver.screen(
-        source,
+        runtime.settings.sender(source),
         request.method or "",
         incoming.target(request),
         incoming.headers(request),
@@ -104,7 +110,7 @@ def _keep_for_later(runtime: Runtime, admitted: _core.Event, own: Handler | None
         return (yield from _not_claimed(runtime, event, kept, now))
     yield from observe(signals.webhook_accepted, source=event.source, event=event)
     yield Step(enqueue, (runtime, event.key))
-    return response(_core.accepted(runtime.receiver, event.source, duplicate=False))
+    return _acknowledged(runtime, event.source)
 
 
 def _run_for_gateway(
@@ -135,16 +141,16 @@ def _not_claimed(runtime: Runtime, event: Event, claimed: Claimed, now: int) -> 
             reason = "id_conflict"
             logger.warning("webhook kept as a dead letter: source=%s key=%s: same id, other content", source, event.key)
             yield from observe(signals.webhook_dead, source=source, event=event, reason=reason, error=None)
-            return response(_core.accepted(runtime.receiver, source, duplicate=False))
+            return _acknowledged(runtime, source)
         case "quarantined" if claimed.new:
             reason = "quarantined"
             logger.warning("webhook kept as a dead letter: source=%s key=%s: nothing to handle", source, event.key)
             yield from observe(signals.webhook_dead, source=source, event=event, reason=reason, error=None)
-            return response(_core.accepted(runtime.receiver, source, duplicate=False))
+            return _acknowledged(runtime, source)
         case state:
             logger.debug("webhook came again: source=%s key=%s, which is %s", source, event.key, state)
             yield from observe(signals.webhook_duplicate, source=source, event=event, state=state)
-            return response(_core.accepted(runtime.receiver, source, duplicate=True))
+            return _acknowledged(runtime, source, duplicate=True)
 
 
 def _told(runtime: Runtime, source: str, ending: Ending) -> HttpResponseBase:
@@ -153,7 +159,7 @@ def _told(runtime: Runtime, source: str, ending: Ending) -> HttpResponseBase:
         case "done" if ending.response is not None:
             return ending.response
         case "done" | "invalid":
-            return response(_core.accepted(runtime.receiver, source, duplicate=False))
+            return _acknowledged(runtime, source)
         case "superseded":
             return _later(runtime, source, None)
         case "again":
@@ -209,7 +215,7 @@ def _answer(runtime: Runtime, source: str, answer: _core.Answer, client: str | N
 
 
 def _refuse(source: str, why: incoming.Refused, client: str) -> Answered:
-    log(logging.ERROR if why.status == 500 else logging.INFO, source, why.code, str(why), client)  # noqa: PLR2004
+    log(logging.ERROR if why.status == 500 else logging.INFO, source, why.code, str(why), client)
     yield from observe(signals.webhook_rejected, source=source, reason=why.code, status=why.status, client=client)
     return refused(why.status, why.code, why.told)
 
@@ -227,7 +233,11 @@ def _too_large(source: str, error: _core.TooLarge, client: str) -> Answered:
 
 
 def _later(runtime: Runtime, source: str, after: float | None) -> HttpResponse:
-    return response(_core.retry_later(runtime.receiver, source, after))
+    return response(_core.retry_later(runtime.receiver, runtime.settings.sender(source), after))
+
+
+def _acknowledged(runtime: Runtime, source: str, *, duplicate: bool = False) -> HttpResponse:
+    return response(_core.accepted(runtime.receiver, runtime.settings.sender(source), duplicate=duplicate))
 
 
 def _unavailable() -> HttpResponse:

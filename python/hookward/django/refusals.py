@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from django.http import HttpResponse
 
-from hookward import _core
+if TYPE_CHECKING:
+    from hookward import _core
 
 logger = logging.getLogger("hookward")
 

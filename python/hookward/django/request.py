@@ -72,8 +72,8 @@ def body(request: HttpRequest, limit: int) -> bytes:
             500,
             "body_was_read",
             "The endpoint is not set up right.",
-            "something before the view (a middleware, probably) has read request.POST or the body's stream, so that the signature"
-            " cannot be verified: let it leave the paths of webhooks alone",
+            "something before the view (a middleware, probably) has read request.POST or the body's stream, so that the"
+            " signature cannot be verified: let it leave the paths of webhooks alone",
         ) from None
     except UnreadablePostError as error:
         raise Refused(400, "body_incomplete", "The body did not arrive.", f"its body did not arrive: {error}") from None

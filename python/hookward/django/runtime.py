@@ -1,4 +1,5 @@
-"""What a process has of webhooks, made when it is first needed: settings, receiver, store, keeper. Made anew when settings change.
+"""What a process has of webhooks, made when it is first needed: settings, receiver, store, keeper. Made anew when
+settings change.
 
 `current()` is public to the commands, the admin and the test plugin of this package.
 """
@@ -7,9 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver as on_signal
@@ -17,11 +17,15 @@ from django.dispatch import receiver as on_signal
 from hookward import _core
 from hookward.django import settings
 from hookward.django.keeper import Keeper
-from hookward.django.settings import WebhookSettings
-from hookward.django.stores.base import Store
 from hookward.django.validation import Validate, validator
 
-# How long it is remembered that a secret could not be found: forgers must not make us ask AWS for each of their requests.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hookward.django.settings import WebhookSettings
+    from hookward.django.stores.base import Store
+
+# How long it is remembered that a secret could not be found: forgers must not make us ask AWS each time.
 _MISSING_SECRET_SECS = 5.0
 
 
@@ -73,7 +77,9 @@ class Runtime:
 
     @property
     def is_transactional(self) -> bool:
-        """Whether the store is the database of handlers, so that the end of an event commits together with their changes."""
+        """Whether the store is the database of handlers, so that the end of an event commits together with their
+        changes.
+        """
         return hasattr(self.store, "hold")
 
     def validator_of(self, source: str) -> Validate | None:

@@ -1,13 +1,14 @@
 """`WEBHOOKS` as written, and what it means. Reads no secret and asks nobody.
 
-Its language is that of docs/configuration.md in upper case, with nested dicts for its tables. Keys that are names or JSON pointers
-(`OPTIONS`, `EXPECT`, `SCHEMAS`, `REQUIRE` …) stay as they are. Durations may be `timedelta`s. What Django people are used to is
-understood too: `SCHEME` for `PROVIDER`, `RATE` for `BUDGET` (both `"50/s"`), `MAX_BODY` (bytes, or `"256KiB"`) for `BODY_MAX`.
+Its language is that of docs/configuration.md in upper case, with nested dicts for its tables. Keys that are names or
+JSON pointers (`OPTIONS`, `EXPECT`, `SCHEMAS`, `REQUIRE` …) stay as they are. Durations may be `timedelta`s. What Django
+people are used to is understood too: `SCHEME` for `PROVIDER`, `RATE` for `BUDGET` (both `"50/s"`), `MAX_BODY` (bytes,
+or `"256KiB"`) for `BODY_MAX`.
 
 Beside that:
 
-- at the top: `SOURCES`, `DEFAULTS` (keys of every source), `MODE`, `STORE`, `DATABASE`, `ATTEMPTS`, `LEASE`, `ATOMIC`, `QUEUE`, `GATEWAY`,
-  `TRUSTED_PROXIES`, `CLIENT_ADDRESS_HEADER`, `LIMITS`, `SECRETS`
+- at the top: `SOURCES`, `DEFAULTS` (keys of every source), `MODE`, `STORE`, `DATABASE`, `ATTEMPTS`, `LEASE`, `ATOMIC`,
+  `QUEUE`, `GATEWAY`, `TRUSTED_PROXIES`, `CLIENT_ADDRESS_HEADER`, `LIMITS`, `SECRETS`
 - in a source: `MODEL`, `ATOMIC`
 """
 
@@ -29,6 +30,8 @@ Mode = Literal["inline", "queue", "gateway"]
 
 ATTEMPTS = 16
 """As the gateway's destinations."""
+GATEWAY = "gateway"
+"""As what the core knows the gateway, in gateway mode: one sender for all sources."""
 LEASE_SECS = 60
 """Longer than servers let a request run (gunicorn: 30 s), so that no event is run by two while one of them lives."""
 
@@ -90,9 +93,15 @@ class WebhookSettings:
     proxies: int
     """How many addresses proxies of our own have put at the right end of X-Forwarded-For; 0 leaves it to the core."""
 
+    def sender(self, source: str) -> str:
+        """As whom the core knows who sends the webhooks of a source."""
+        return GATEWAY if self.mode == "gateway" and source in self.sources else source
+
 
 def read(webhooks: Mapping[str, Any], *, literals: bool) -> WebhookSettings:
-    """What a `WEBHOOKS` means. `literals`: whether secrets may be written in it. Raises SettingsError with all mistakes."""
+    """What a `WEBHOOKS` means. `literals`: whether secrets may be written in it. Raises SettingsError with all
+    mistakes.
+    """
     problems: list[_core.Diagnostic | Problem] = []
     if not isinstance(webhooks, Mapping):
         raise SettingsError([Problem("", "is no dict")])
@@ -124,16 +133,16 @@ def read(webhooks: Mapping[str, Any], *, literals: bool) -> WebhookSettings:
             "client_address_header": reader.get("CLIENT_ADDRESS_HEADER", (str,), None),
         },
     }
-    result = dict(
-        sources=sources,
-        mode=mode,
-        table=_table(reader.get("STORE", (str, Mapping), "database"), problems),
-        database=reader.get("DATABASE", (str,), "default"),
-        attempts=reader.at_least_one("ATTEMPTS", ATTEMPTS),
-        lease=_micros(reader.get("LEASE", (int, timedelta), LEASE_SECS)),
-        queue=reader.get("QUEUE", (str,), "worker"),
-        proxies=proxies if isinstance(proxies, int) else 0,
-    )
+    result: dict[str, Any] = {
+        "sources": sources,
+        "mode": mode,
+        "table": _table(reader.get("STORE", (str, Mapping), "database"), problems),
+        "database": reader.get("DATABASE", (str,), "default"),
+        "attempts": reader.at_least_one("ATTEMPTS", ATTEMPTS),
+        "lease": _micros(reader.get("LEASE", (int, timedelta), LEASE_SECS)),
+        "queue": reader.get("QUEUE", (str,), "worker"),
+        "proxies": proxies if isinstance(proxies, int) else 0,
+    }
     if result["lease"] <= 0:
         problems.append(Problem("LEASE", "is no time in which anything can be done"))
     reader.refuse_others()
@@ -245,14 +254,15 @@ def _behind_gateway(
                 "list what the gateway's destination has as its secret, and its previous one",
             )
         )
-    for key in gateway:
-        if key not in ("SECRETS", "TOLERANCE"):
-            problems.append(Problem(f"GATEWAY.{key}", f'unknown key "{key}"', _near(key, ("SECRETS", "TOLERANCE"))))
-    signed = {"provider": "standard-webhooks", **_lower(gateway), "id": "header", "type": "none"}
-    return {
-        name: signed | {key: source[key] for key in ("path", "body_max") if key in source}
-        for name, source in sources.items()
-    }
+    known = ("SECRETS", "TOLERANCE")
+    problems += [
+        Problem(f"GATEWAY.{key}", f'unknown key "{key}"', _near(key, known)) for key in gateway if key not in known
+    ]
+    largest = [source["body_max"] for source in sources.values() if "body_max" in source]
+    if any(not isinstance(it, str) for it in largest) or len(set(largest)) > 1:
+        problems.append(Problem("MODE", "gateway: sources have different MAX_BODY: put one into DEFAULTS"))
+    delivery = {"provider": "standard-webhooks", **_lower(gateway), "id": "header", "type": "none"}
+    return {GATEWAY: delivery | ({"body_max": largest[0]} if largest else {})}
 
 
 def _synonyms(path: str, written: Mapping[str, Any], problems: list[_core.Diagnostic | Problem]) -> dict[str, Any]:

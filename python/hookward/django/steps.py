@@ -1,7 +1,7 @@
 """One path, written once, for sync and async callers.
 
-The path is a generator. It decides; where something takes time (the store, a handler), it yields a `Step` and gets what came of it. A
-driver takes the steps: `run` in the thread it is called in, `arun` in threads and on the event loop.
+The path is a generator. It decides; where something takes time (the store, a handler), it yields a `Step` and gets what
+came of it. A driver takes the steps: `run` in the thread it is called in, `arun` in threads and on the event loop.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run(steps: Steps[T]) -> T:
 
 
 async def arun(steps: Steps[T]) -> T:
-    """Takes all steps without blocking the event loop. A cancellation reaches the path, which gives back what it holds."""
+    """Takes all steps without blocking the event loop. A cancellation reaches the path, which gives back its lease."""
     proceed, given = steps.send, None
     while True:
         try:

@@ -1,33 +1,41 @@
-"""Running kept events elsewhere than in the request: in `manage.py webhooks_worker`, or in a task queue that the project has.
+"""Running kept events elsewhere than in the request: in `manage.py webhooks_worker`, or in a task queue that the
+project has.
 
-Events are durable before anything is enqueued, and a task does not carry one: it says that something is due. It then runs whatever is.
-So an event whose task was lost is run by the next task or by a worker, and a task that comes twice does nothing.
+Events are durable before anything is enqueued, and a task does not carry one: it says that something is due. It then
+runs whatever is. So an event whose task was lost is run by the next task or by a worker, and a task that comes twice
+does nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from hookward.django.runtime import Runtime, current
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 logger = logging.getLogger("hookward")
 
 
 def run_due(limit: int = 1) -> int:
-    """Runs up to so many events that are due; how many there were. What a task calls, and what a project's own queue may call."""
+    """Runs up to so many events that are due; how many there were. What a task calls, and what a project's own queue
+    may call.
+    """
     from hookward.django.worker import run_some
 
     return run_some(current(), limit)
 
 
 def enqueue(runtime: Runtime, key: str) -> None:
-    """Says that an event is due. That it could not be said is logged, and no fault: the event is durable, and found by a worker."""
+    """Says that an event is due. That it could not be said is logged, and no fault: the event is durable, and found by
+    a worker.
+    """
     queue = runtime.settings.queue
     if queue == "worker":
         return
@@ -54,7 +62,8 @@ def _sender(queue: str) -> Callable[[], Any]:
                 return import_string(path)  # type: ignore[no-any-return]
             except ImportError as error:
                 raise ImproperlyConfigured(
-                    f'WEBHOOKS["QUEUE"] is {path!r}: neither "worker", "django.tasks", "celery", "rq", nor a function: {error}'
+                    f'WEBHOOKS["QUEUE"] is {path!r}: neither "worker", "django.tasks", "celery", "rq", nor a function:'
+                    f" {error}"
                 ) from error
 
 

@@ -1,4 +1,5 @@
-"""`path("hooks/", include("hookward.django.urls"))` takes the webhooks of each source at `hooks/<source>/`, with or without the slash.
+"""`path("hooks/", include("hookward.django.urls"))` takes the webhooks of each source at `hooks/<source>/`, with or
+without the slash.
 
 Under ASGI, `path("hooks/<str:source>/", hookward.django.views.areceive_any)` does the same on the event loop.
 """

@@ -43,7 +43,8 @@ def validator(model: Any) -> Validate:
             ) from None
         return _of_pydantic(TypeAdapter(model))
     raise ImproperlyConfigured(
-        f"{model!r} is no model: use a pydantic model, a serializer of Django REST framework, a dataclass or a TypedDict"
+        f"{model!r} is no model: use a pydantic model, a serializer of Django REST framework, a dataclass"
+        " or a TypedDict"
     )
 
 

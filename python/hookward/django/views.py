@@ -1,7 +1,7 @@
 """Where webhooks come in. Public: `webhook`, `WebhookView`, `receive_any`, `areceive_any`.
 
-Each view is exempt from what no sender can pass (CSRF check, login), from `ATOMIC_REQUESTS` (it has transactions of its own), and has the
-mark `webhook_source` by which checks and commands find it.
+Each view is exempt from what no sender can pass (CSRF check, login), from `ATOMIC_REQUESTS` (it has transactions of its
+own), and has the mark `webhook_source` by which checks and commands find it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import classproperty
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
@@ -22,6 +21,9 @@ from django.views.decorators.csrf import csrf_exempt
 from hookward.django.handlers import Handler, registry
 from hookward.django.receiving import receive
 from hookward.django.steps import arun, run
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponseBase
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -31,12 +33,13 @@ def webhook(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a view of `def hook(request, event)`, sync or async, that takes the webhooks of a source.
 
-    The function is called with events whose sender is proven, once for all copies of one. `model` says what `event.data` is to be: a
-    pydantic model, a DRF serializer, a dataclass or TypedDict (those need pydantic). `atomic`: whether it runs in a transaction that
-    commits together with the mark that the event is done; the default for sync functions.
+    The function is called with events whose sender is proven, once for all copies of one. `model` says what
+    `event.data` is to be: a pydantic model, a DRF serializer, a dataclass or TypedDict (those need pydantic). `atomic`:
+    whether it runs in a transaction that commits together with the mark that the event is done; the default for sync
+    functions.
 
-    It returns nothing, or a response of its own. It raises `Retry` or `Ignore`, or any other exception when it fails. In queue mode
-    it is called by the worker, with a request that is made of what was kept.
+    It returns nothing, or a response of its own. It raises `Retry` or `Ignore`, or any other exception when it fails.
+    In queue mode it is called by the worker, with a request that is made of what was kept.
     """
     if not isinstance(source, str):
         raise ImproperlyConfigured('name the source: @webhook("stripe")')

@@ -9,8 +9,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
 
 from django.db import close_old_connections, connections
 from django.http import HttpRequest
@@ -20,9 +20,13 @@ from hookward import _core
 from hookward.django.attempt import attempt
 from hookward.django.event import of_kept
 from hookward.django.handlers import registry
-from hookward.django.runtime import Runtime
-from hookward.django.stores.base import Lease, Leased
 from hookward.django.steps import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hookward.django.runtime import Runtime
+    from hookward.django.stores.base import Lease, Leased
 
 logger = logging.getLogger("hookward")
 
@@ -138,7 +142,9 @@ def run_one(runtime: Runtime, item: Leased) -> None:
 
 
 def load_handlers() -> None:
-    """Imports the URLconf, and with it the views that handle what is kept. The registry was filled when the app got ready."""
+    """Imports the URLconf, and with it the views that handle what is kept. The registry was filled when the app got
+    ready.
+    """
     get_resolver().url_patterns  # noqa: B018, reading it imports it
 
 

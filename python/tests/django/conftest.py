@@ -1,10 +1,14 @@
 import json
 import os
+import socket
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from django.test import AsyncClient, Client, override_settings
-
 from hookward.django import runtime
+
 from tests.django import effects
 from tests.django.settings import WEBHOOKS
 
@@ -41,13 +45,13 @@ class Sender:
     def __init__(self):
         self.client = Client(enforce_csrf_checks=True)
 
-    def signed(self, source, body=None, id="evt_1", type="invoice.paid", at=None, **fields):
+    def signed(self, source, body=None, event_id="evt_1", event_type="invoice.paid", at=None, **fields):
         """The body and the headers of Django's test client."""
         receiver = runtime.current().receiver
         if body is None:
-            body = json.dumps({"id": id, "type": type, **fields}).encode()
-        signed = receiver.sign(source, body, id, at or runtime.current().clock())
-        return signed.body, {name: value for name, value in signed.headers}
+            body = json.dumps({"id": event_id, "type": event_type, **fields}).encode()
+        signed = receiver.sign(source, body, event_id, at or runtime.current().clock())
+        return signed.body, dict(signed.headers)
 
     def send(self, source, path=None, *, headers=None, content_type="application/json", **what):
         body, signed = self.signed(source, **what)
@@ -70,3 +74,31 @@ def sender():
 
 def pytest_configure(config):
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.django.settings")
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local():
+    """The address of a DynamoDB Local of our own. It ends with its standard input, so also when the tests are killed."""
+    tools = Path(__file__).parents[3] / ".cache" / "dynamodb-local"
+    folder = tools / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
+    if not (folder / "DynamoDBLocal.jar").exists():
+        pytest.skip("DynamoDB Local is not installed: run scripts/install-tools")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = (
+        "java -Xmx512m -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar -inMemory -sharedDb"
+        ' -disableTelemetry -port "$0" >/dev/null 2>&1 </dev/null & engine=$!; read -r _; kill "$engine"'
+    )
+    process = subprocess.Popen(["sh", "-c", command, str(port)], cwd=folder, stdin=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline, "DynamoDB Local does not start"
+            time.sleep(0.1)  # Java says nothing when it is ready.
+    yield f"http://127.0.0.1:{port}"
+    process.stdin.close()
+    process.wait()

@@ -1,9 +1,9 @@
 """The path of a request, over Django's whole stack."""
 
 import pytest
-
 from hookward.django import Ignore, Retry, runtime
 from hookward.django.models import StoredEvent
+
 from tests.django import effects
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,9 +43,9 @@ async def test_so_it_is_under_asgi(sender, source, path, how):
 
 
 def test_the_most_specific_handler_owns_an_event(sender):
-    sender.send("stripe", id="evt_1", type="invoice.paid")
-    sender.send("stripe", id="evt_2", type="invoice.voided")
-    sender.send("stripe", id="evt_3", type="customer.created")
+    sender.send("stripe", event_id="evt_1", event_type="invoice.paid")
+    sender.send("stripe", event_id="evt_2", event_type="invoice.voided")
+    sender.send("stripe", event_id="evt_3", event_type="customer.created")
     sender.send("github", body=b'{"zen":"Keep it logically awesome."}')
     sender.send("erp")
     assert effects.orders() == ["paid", "invoice", "github", "erp"]

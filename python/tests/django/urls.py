@@ -1,6 +1,6 @@
 from django.urls import include, path
-
 from hookward.django.views import areceive_any
+
 from tests.django import views
 
 urlpatterns = [

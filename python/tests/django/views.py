@@ -1,4 +1,5 @@
 from hookward.django import WebhookView, webhook
+
 from tests.django import effects
 
 

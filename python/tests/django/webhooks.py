@@ -1,6 +1,7 @@
 """Found by the app when it gets ready."""
 
 from hookward.django import on
+
 from tests.django import effects
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from hookward import _core
 from hookward.django.stores.base import Claimed, Kept, Lease, Leased, Outcome, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hookward import _core
 
 
 class DynamoDbStore:

@@ -1,17 +1,16 @@
-"""Events in the project's own database: nothing to set up, any number of processes, and effects that commit together with the mark that
-they happened.
+"""Events in the project's own database: nothing to set up, any number of processes, and effects that commit together
+with the mark that they happened.
 
-Every step is one statement that a unique key or a condition guards, so that the isolation level does not matter and SQLite, PostgreSQL
-and MySQL do the same.
+Every step is one statement that a unique key or a condition guards, so that the isolation level does not matter and
+SQLite, PostgreSQL and MySQL do the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 from django.db.models import Count, F, Q, QuerySet
@@ -19,6 +18,9 @@ from django.db.models import Count, F, Q, QuerySet
 from hookward import _core
 from hookward.django.models import Effect, StoredEvent
 from hookward.django.stores.base import Claimed, Kept, Lease, Leased, Outcome, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 # As the stores of the gateway: what a person reads, not an archive.
 _NOTE_MAX = 512
@@ -86,7 +88,8 @@ class OrmStore:
     def hold(self, lease: Lease) -> None:
         """To be called first in a transaction that is to settle: raises Fenced where it could not.
 
-        On SQLite it also makes the transaction a writer from its start. One that read first could not become one while others write.
+        On SQLite it also makes the transaction a writer from its start. One that read first could not become one while
+        others write.
         """
         if connections[self.alias].vendor == "sqlite":
             with _faults_told():

@@ -13,8 +13,8 @@ from hookward.django.worker import POLL_SECS, Worker
 
 class Command(BaseCommand):
     help = (
-        "Runs the handlers of webhooks that were kept: those of queue mode, those that are to be tried again, and those whose request "
-        "died. Any number of workers may run. SIGTERM and SIGINT let what runs end; then it stops."
+        "Runs the handlers of webhooks that were kept: those of queue mode, those that are to be tried again, and those"
+        " whose request died. Any number of workers may run. SIGTERM and SIGINT let what runs end; then it stops."
     )
     requires_system_checks = "__all__"
 
