@@ -108,14 +108,14 @@ def read(webhooks: Mapping[str, Any], *, literals: bool) -> WebhookSettings:
     reader = _Reader(webhooks, problems)
     mode = reader.choice("MODE", get_args(Mode), "inline")
     proxies = reader.get("TRUSTED_PROXIES", (int, list, tuple), 0)
-    defaults = reader.get("DEFAULTS", (Mapping,), {})
+    defaults = _synonyms("defaults", reader.get("DEFAULTS", (Mapping,), {}), problems)
     written_sources = reader.get("SOURCES", (Mapping,), {})
     sources, of_core = {}, {}
     for name, source in written_sources.items():
         if not isinstance(source, Mapping):
             problems.append(Problem(f"sources.{name}", "is no dict"))
             continue
-        keys = _synonyms(f"sources.{name}", {**_synonyms("defaults", defaults, problems), **source}, problems)
+        keys = defaults | _synonyms(f"sources.{name}", source, problems)
         sources[name] = SourceSettings(
             model=keys.pop("MODEL", None),
             atomic=bool(keys.pop("ATOMIC", webhooks.get("ATOMIC", True))),
@@ -162,7 +162,7 @@ def current() -> WebhookSettings:
 
     Secrets may stand in them literally with DEBUG, and in a test run.
     """
-    in_test_run = hasattr(test_utils._TestState, "saved_data")  # noqa: SLF001, how Django itself tells
+    in_test_run = hasattr(test_utils._TestState, "saved_data")
     return read(getattr(django_settings, "WEBHOOKS", {}), literals=django_settings.DEBUG or in_test_run)
 
 
@@ -261,7 +261,13 @@ def _behind_gateway(
     largest = [source["body_max"] for source in sources.values() if "body_max" in source]
     if any(not isinstance(it, str) for it in largest) or len(set(largest)) > 1:
         problems.append(Problem("MODE", "gateway: sources have different MAX_BODY: put one into DEFAULTS"))
-    delivery = {"provider": "standard-webhooks", **_lower(gateway), "id": "header", "type": "none"}
+    delivery = {
+        "provider": "standard-webhooks",
+        **_lower(gateway),
+        "id": "header",
+        "type": "none",
+        "malformed": "quarantine",
+    }
     return {GATEWAY: delivery | ({"body_max": largest[0]} if largest else {})}
 
 
