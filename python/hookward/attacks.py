@@ -1,6 +1,6 @@
-"""Attacks on a webhook endpoint, to be tried by a project's own tests. Each says what a correct receiver answers.
+"""Attacks on a webhook endpoint, for a project's own tests. Each says what a correct receiver answers.
 
-Nothing here sends: `hookward.test` does, in the process of the tests. Against a running endpoint there is `hookward probe`.
+Nothing here sends: `hookward.test` does, in the process of the tests. For a running endpoint there is `hookward probe`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 
 def attacks_on(source: str, payload: Mapping[str, Any] | None = None) -> list[Attack]:
-    """All attacks on a source, each with a readable `name`. Needs no settings: what does not apply skips when it is built.
+    """All attacks on a source, each with a readable `name`. Needs no settings: what does not apply skips when built.
 
-    `payload` is what a genuine event of the source looks like; without it, one with an `id` and a `type`.
+    `payload` is what a genuine event of the source looks like; without it, one that has ids and types where most
+    senders do.
     """
-    genuine = dict(payload or {"id": "evt_attack", "type": "hookward.attack"})
+    genuine = dict(payload or _GENUINE)
     return [Attack(source, genuine, *row) for row in _ATTACKS]
 
 
@@ -40,16 +41,6 @@ class Request:
         return replace(self, headers=(*kept, *([] if value is None else [(name, value)])))
 
 
-@dataclass(frozen=True)
-class Signature:
-    """Where a signed request has what: names of headers."""
-
-    headers: tuple[str, ...]
-    """Change with the body: signatures."""
-    others: tuple[str, ...]
-    """Are signed or needed, and do not: ids, times."""
-
-
 class Sender(Protocol):
     """Signs as the source's sender does."""
 
@@ -59,7 +50,9 @@ class Sender(Protocol):
     tolerance_secs: int | None
     """How far a signed time may be off; None where no time is signed."""
 
-    def signed(self, payload: Mapping[str, Any] | bytes, *, at: int | None = None, id: str | None = None) -> Request: ...
+    def signed(
+        self, payload: Mapping[str, Any] | bytes, *, at: int | None = None, id: str | None = None
+    ) -> Request: ...
 
     def wrongly_signed(self, payload: Mapping[str, Any]) -> Request:
         """Signed with a secret that the receiver does not have."""
@@ -86,7 +79,7 @@ class Attack:
     build: Callable[[Sender, dict[str, Any]], list[Request]] = field(repr=False)
 
     def requests(self, sender: Sender) -> list[Request]:
-        """What to send, in order. Raises unittest.SkipTest, which pytest knows too, where it does not apply to the source."""
+        """What to send, in order. Raises unittest.SkipTest, which pytest knows too, where it does not apply."""
         return self.build(sender, self.payload)
 
     @property
@@ -98,15 +91,23 @@ class Attack:
         return f"{self.source}: {self.name}"
 
 
-def signature_of(sender: Sender, payload: Mapping[str, Any]) -> Signature:
-    """Finds which headers sign: those that change with the body and nothing else. Raises SkipTest when none does."""
-    one, other = sender.signed(payload), sender.signed({**payload, "hookward_other": 1})
-    plain = {"content-type", "content-length"}
-    names = [name for name, _ in one.headers if name.lower() not in plain]
-    signing = tuple(name for name in names if one.header(name) != other.header(name))
-    if not signing:
-        raise unittest.SkipTest("the signature of this source is in no header, or does not cover the body")
-    return Signature(signing, tuple(name for name in names if name not in signing))
+def signatures(sender: Sender, payload: dict[str, Any]) -> list[str]:
+    """The headers that sign: those that are others under another secret. Raises SkipTest when there is none."""
+    ours, others = sender.signed(payload), sender.wrongly_signed(payload)
+    found = [name for name, value in ours.headers if others.header(name) != value]
+    if not found:
+        raise unittest.SkipTest("the signature of this source is in no header")
+    return found
+
+
+def _of_the_body(sender: Sender, payload: dict[str, Any]) -> tuple[list[str], Request, Request]:
+    """The headers that sign, a genuine request, and another one. Raises SkipTest where the signature covers no body."""
+    names = signatures(sender, payload)
+    one = sender.signed(payload, id="msg_hookward")
+    other = sender.signed({**payload, "hookward_other": 1}, id="msg_hookward")
+    if all(one.header(name) == other.header(name) for name in names):
+        raise unittest.SkipTest("the signature of this source does not cover the body, which anyone can change")
+    return names, one, other
 
 
 def _with_signature(change: Callable[[str], str | None]) -> Callable[[Sender, dict[str, Any]], list[Request]]:
@@ -114,7 +115,7 @@ def _with_signature(change: Callable[[str], str | None]) -> Callable[[Sender, di
 
     def build(sender: Sender, payload: dict[str, Any]) -> list[Request]:
         request = sender.signed(payload)
-        for name in signature_of(sender, payload).headers:
+        for name in signatures(sender, payload):
             request = request.with_header(name, change(request.header(name) or ""))
         return [request]
 
@@ -122,32 +123,29 @@ def _with_signature(change: Callable[[str], str | None]) -> Callable[[Sender, di
 
 
 def _tampered(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature_of(sender, payload)
-    request = sender.signed(payload)
-    return [replace(request, body=_other_body(sender, payload))]
+    _, genuine, other = _of_the_body(sender, payload)
+    return [replace(genuine, body=other.body)]
 
 
 def _other_signature(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature = signature_of(sender, payload)
-    request, other = sender.signed(payload), sender.signed({**payload, "hookward_other": 1})
-    for name in signature.headers:
-        request = request.with_header(name, other.header(name))
-    return [request]
+    names, genuine, other = _of_the_body(sender, payload)
+    for name in names:
+        genuine = genuine.with_header(name, other.header(name))
+    return [genuine]
 
 
 def _body_dropped(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature_of(sender, payload)
-    return [replace(sender.signed(payload), body=b"")]
+    _, genuine, _ = _of_the_body(sender, payload)
+    return [replace(genuine, body=b"")]
 
 
 def _reserialised(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature_of(sender, payload)
-    request = sender.signed(payload)
+    _, genuine, _ = _of_the_body(sender, payload)
     try:
-        spaced = json.dumps(json.loads(request.body), indent=4).encode()
+        spaced = json.dumps(json.loads(genuine.body), indent=4).encode()
     except ValueError:
         raise unittest.SkipTest("the bodies of this source are not JSON") from None
-    return [replace(request, body=spaced)]
+    return [replace(genuine, body=spaced)]
 
 
 def _wrong_secret(sender: Sender, payload: dict[str, Any]) -> list[Request]:
@@ -179,7 +177,7 @@ def _downgraded(value: str) -> str:
 def _duplicated(sender: Sender, payload: dict[str, Any]) -> list[Request]:
     # As a WSGI server hands on two headers of one name: joined. The first one is forged.
     request = sender.signed(payload)
-    for name in signature_of(sender, payload).headers:
+    for name in signatures(sender, payload):
         value = request.header(name) or ""
         request = request.with_header(name, f"{_one_digit_off(value)},{value}")
     return [request]
@@ -237,7 +235,11 @@ def _body(make: Callable[[bytes], bytes]) -> Callable[[Sender, dict[str, Any]], 
         genuine = sender.signed(payload)
         if not genuine.body.startswith(b"{") or not genuine.body.endswith(b"}"):
             raise unittest.SkipTest("the bodies of this source are not JSON")
-        return [sender.signed(make(genuine.body))]
+        malformed = make(genuine.body)
+        request = sender.signed(malformed)
+        if request.body != malformed:
+            raise unittest.SkipTest("what signs for this source writes into the body, and mends it by that")
+        return [request]
 
     return build
 
@@ -267,9 +269,13 @@ def _id_conflict(sender: Sender, payload: dict[str, Any]) -> list[Request]:
     return [one, other]
 
 
-def _other_body(sender: Sender, payload: dict[str, Any]) -> bytes:
-    return sender.signed({**payload, "hookward_other": 1}).body
-
+_GENUINE = {
+    "id": "evt_attack",
+    "event_id": "evt_attack",
+    "uuid": "00000000-0000-4000-8000-00000000a77a",
+    "type": "hookward.attack",
+    "event_type": "hookward.attack",
+}
 
 # Ids that senders put into headers, and that some receivers take for identities.
 _ID_HEADERS = (
@@ -287,8 +293,9 @@ _ID_HEADERS = (
 _REFUSED = frozenset({401, 403, 498})
 _TOO_MANY = _REFUSED | {400, 431}
 _DUPLICATE = frozenset({200, 201, 202, 204})
-# Kept as a dead letter and acknowledged, or refused: never handed to a handler, never 5xx.
-_MALFORMED = _DUPLICATE | {400, 422}
+# Kept as a dead letter and acknowledged, or refused: never handed to a handler, never 5xx. Where the signed time is in
+# the body there is none to be read, and nothing is verified.
+_MALFORMED = _DUPLICATE | _REFUSED | {400, 422}
 
 _Row = tuple[str, str, frozenset[int], int, Callable[[Sender, dict[str, Any]], Sequence[Request]]]
 
@@ -298,13 +305,19 @@ _ATTACKS: list[Any] = [
     ("body_dropped", "no body under a genuine signature", _REFUSED, 0, _body_dropped),
     ("reserialised_body", "the same JSON, written otherwise", _REFUSED, 0, _reserialised),
     ("wrong_secret", "signed with another secret", _REFUSED, 0, _wrong_secret),
-    ("missing_signature", "no signature header", _REFUSED, 0, _with_signature(lambda value: None)),
-    ("empty_signature", "an empty signature header", _REFUSED, 0, _with_signature(lambda value: "")),
+    ("missing_signature", "no signature header", _REFUSED, 0, _with_signature(lambda _: None)),
+    ("empty_signature", "an empty signature header", _REFUSED, 0, _with_signature(lambda _: "")),
     ("truncated_signature", "the beginning of the right signature", _REFUSED, 0, _with_signature(_truncated)),
     ("extended_signature", "the right signature, and more", _REFUSED, 0, _with_signature(_extended)),
     ("wrong_digit", "a signature that is wrong in one digit", _REFUSED, 0, _with_signature(_one_digit_off)),
-    ("text_for_signature", "text that is no signature", _REFUSED, 0, _with_signature(lambda value: "v1=not;a signature")),
-    ("non_ascii_signature", "bytes that are not ASCII", _REFUSED, 0, _with_signature(lambda value: "\u00e9" * 64)),
+    (
+        "text_for_signature",
+        "text that is no signature",
+        _REFUSED,
+        0,
+        _with_signature(lambda _: "v1=not;a signature"),
+    ),
+    ("non_ascii_signature", "bytes that are not ASCII", _REFUSED, 0, _with_signature(lambda _: "\u00e9" * 64)),
     # Any one of several signatures may count (rotation): then it is genuine, and one event.
     ("duplicated_signature", "two signature headers, the first one forged", _REFUSED | _DUPLICATE, 1, _duplicated),
     ("many_signatures", "hundreds of forged signatures in one header", _TOO_MANY, 0, _with_signature(_many)),
@@ -318,12 +331,29 @@ _ATTACKS: list[Any] = [
     ("compressed", "a content encoding, behind which a bomb could be", frozenset({415}), 0, _compressed),
     ("too_large", "a body larger than the source takes", frozenset({413}), 0, _too_large),
     ("not_json", "signed, and no JSON", _MALFORMED, 0, _body(lambda body: body[:-1])),
-    ("invalid_utf8", "signed, with bytes that are no UTF-8", _MALFORMED, 0, _body(lambda body: body[:-1] + b',"x":"\xff"}')),
-    ("duplicate_keys", "a field twice, for two readers to differ", _MALFORMED, 0, _body(lambda b: b[:-1] + b',"hw":1,"hw":2}')),
+    (
+        "invalid_utf8",
+        "signed, with bytes that are no UTF-8",
+        _MALFORMED,
+        0,
+        _body(lambda body: body[:-1] + b',"x":"\xff"}'),
+    ),
+    (
+        "duplicate_keys",
+        "a field twice, for two readers to differ",
+        _MALFORMED,
+        0,
+        _body(lambda b: b[:-1] + b',"hw":1,"hw":2}'),
+    ),
     ("nan", "a number that is none", _MALFORMED, 0, _body(lambda body: body[:-1] + b',"hw":NaN}')),
-    ("deep_nesting", "ten thousand arrays within each other", _MALFORMED, 0,
-     _body(lambda body: body[:-1] + b',"hw":' + b"[" * 10_000 + b"]" * 10_000 + b"}")),
-    ("not_an_object", "signed JSON that is a list", _MALFORMED, 0, _body(lambda body: b"[" + body + b"]")),
+    (
+        "deep_nesting",
+        "ten thousand arrays within each other",
+        _MALFORMED,
+        0,
+        _body(lambda body: body[:-1] + b',"hw":' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
+    ),
+    ("not_an_object", "signed JSON that is a number", _MALFORMED, 0, _body(lambda _: b"42")),
     ("replay", "the same request a second time", _DUPLICATE, 1, _replayed),
     ("replay_under_new_ids", "a captured request under new ids", _DUPLICATE | _REFUSED, 1, _replayed_under_new_ids),
     ("id_conflict", "other content under an id that is taken", _DUPLICATE, 1, _id_conflict),

@@ -7,8 +7,7 @@ Pages are plain HTML without scripts, so that a strict Content-Security-Policy l
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -23,6 +22,11 @@ from django.utils.translation import ngettext
 from hookward import _core
 from hookward.django import operate
 from hookward.django.delivery import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hookward.django.stores.base import Kept
 
 log = logging.getLogger("hookward.django.admin")
 
@@ -115,7 +119,9 @@ class DeliveryAdmin(admin.ModelAdmin):
                 "body": operate.readable(event.body, BODY_SHOWN_MAX) if payload else "",
                 "cut": len(event.body) > BODY_SHOWN_MAX,
                 "may_see_payload": self._may(request, "view_payload"),
-                "audit": LogEntry.objects.filter(content_type=content_type, object_id=event.key).select_related("user")[:20],
+                "audit": LogEntry.objects.filter(content_type=content_type, object_id=event.key).select_related("user")[
+                    :20
+                ],
             },
         )
 
@@ -160,7 +166,7 @@ class DeliveryAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(self._url("change", keys[0]) if len(keys) == 1 else self._url("changelist"))
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         shared = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -174,7 +180,7 @@ class DeliveryAdmin(admin.ModelAdmin):
         context = {"title": _("Webhooks"), "unavailable": str(error)}
         return self._page(request, "list", context, status=503)
 
-    def _row(self, event: operate.Kept) -> dict[str, Any]:
+    def _row(self, event: Kept) -> dict[str, Any]:
         return {
             **operate.summary(event),
             "received_at": operate.moment(event.received_at),

@@ -1,25 +1,37 @@
 """System checks: what is wrong with the settings and the URLconf, told without asking anybody.
 
-Ids are stable. No check uses the network or the database, and no message has a secret in it. `webhooks_check` looks at the live parts.
+Ids are stable. No check uses the network or the database, and no message has a secret in it. The command
+`webhooks_check` looks at the live parts.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.utils.module_loading import import_string
 
 from hookward import _core
-from hookward.django import operate
+from hookward.django import settings as webhook_settings
+from hookward.django.findings import endpoint_of
+from hookward.django.handlers import registry
 from hookward.django.routes import Route, routes
+from hookward.django.runtime import Runtime
+from hookward.django.settings import SettingsError
+from hookward.django.worker import load_handlers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django.apps import AppConfig
+
+    from hookward.django.settings import Problem, WebhookSettings
 
 TAG = "webhooks"
 
@@ -28,40 +40,49 @@ _TOLERANCE_MAX_SECS = 600
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E001, E002: `WEBHOOKS` cannot be read."""
+    """E001, E002, W100: `WEBHOOKS` cannot be read, or says what nobody means; E011: a MODEL that is none."""
     try:
-        operate.config()
-    except _core.ConfigError as error:
+        read = _read()
+    except SettingsError as error:
         return [_of_settings(diagnostic) for diagnostic in error.diagnostics]
-    return []
+    found = [_of_settings(diagnostic) for diagnostic in read.config.warnings]
+    runtime = Runtime(read)
+    for name in read.sources:
+        try:
+            runtime.validator_of(name)
+        except ImproperlyConfigured as error:
+            found.append(Error(f"The MODEL of {name!r}: {error}.", obj=_name("SOURCES", name), id="hookward.E011"))
+    return found
 
 
 def check_literal_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E003: a secret stands in the settings themselves."""
-    if settings.DEBUG:
+    read = _read_or_none()
+    if settings.DEBUG or read is None:
         return []
     return [
         Error(
-            f"A secret of the source {name!r} is written in the settings.",
+            f"A secret of the source {source.name!r} is written in the settings.",
             hint='Refer to it: "env:NAME", "file:/path", "credential:NAME", "aws-sm:NAME" or "aws-ssm:/NAME".',
-            obj=_name("SOURCES", name),
+            obj=_name("SOURCES", source.name),
             id="hookward.E003",
         )
-        for name in operate.literal_secrets()
+        for source in read.facts.values()
+        if "literal" in source.secrets
     ]
 
 
 def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E004, W108: secrets of this machine that are weak or not there. Those of AWS are left to `webhooks_check`."""
-    config = _config()
-    if config is None:
+    read = _read_or_none()
+    if read is None:
         return []
     found: list[CheckMessage] = []
-    for source in config.sources:
+    for source in read.facts.values():
         local = [reference for reference in source.secrets if reference.startswith(("env:", "file:"))]
-        missing = [reference for reference in local if not _is_there(reference)]
+        missing = [reference for reference in local if not (reference.endswith("?") or _is_there(reference))]
         found += [
-            Warning(
+            checks.Warning(
                 f"The secret {reference} of the source {source.name!r} is not there.",
                 hint="Set it where the server runs; `manage.py webhooks_secrets` looks all of them up.",
                 obj=_name("SOURCES", source.name),
@@ -71,8 +92,11 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
         ]
         if missing or len(local) < len(source.secrets):
             continue
+        written = settings.WEBHOOKS
+        if read.mode != "gateway":  # one by one: what is missing elsewhere does not hide what is wrong here
+            written = {**written, "SOURCES": {source.name: written["SOURCES"][source.name]}}
         try:
-            _core.Receiver(operate.config(only=source.name))
+            _core.Receiver(webhook_settings.read(written, literals=True).config)
         except _core.SecretError as error:
             found += [
                 Error(
@@ -87,54 +111,80 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
 
 
 def check_views(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E005, E007, E009: views of webhooks that Django would keep senders away from."""
+    """E005, E007, W110: views of webhooks that Django would keep senders away from, and sources without one."""
     if not settings.ROOT_URLCONF:
         return []
-    config = _config()
-    known = None if config is None else [source.name for source in config.sources]
+    read = _read_or_none()
     found: list[CheckMessage] = []
-    for route in routes():
+    everywhere = routes()
+    for route in everywhere:
         found += _of_view(route)
-        if known is not None and route.source is not None and route.source not in known:
+    return found + [
+        checks.Warning(
+            f"No URL takes webhooks of the source {name!r}.",
+            hint='Add path("hooks/", include("hookward.django.urls")) to the URLconf, or a view of its own.',
+            obj=_name("SOURCES", name),
+            id="hookward.W110",
+        )
+        for name in (read.sources if read is not None else ())
+        if not any(route.source in (None, name) for route in everywhere)
+    ]
+
+
+def check_handlers(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E009, E010, W109: handlers of sources that do not exist, several of one, and sources without any."""
+    read = _read_or_none()
+    if read is None:
+        return []
+    if settings.ROOT_URLCONF:
+        load_handlers()
+    found: list[CheckMessage] = []
+    for name in sorted(registry.sources()):
+        if name not in read.sources:
             found.append(
                 Error(
-                    f"The view at {route.path!r} takes webhooks of {route.source!r}, which WEBHOOKS does not have.",
-                    hint=f"Its sources are: {', '.join(known) or 'none'}.",
-                    obj=route.path,
+                    f"There is a handler of {name!r}, and WEBHOOKS has no such source.",
+                    hint=f"Its sources are: {', '.join(sorted(read.sources)) or 'none'}.",
+                    obj="WEBHOOKS",
                     id="hookward.E009",
+                )
+            )
+    for name in sorted(read.sources):
+        if name not in registry.sources():
+            found.append(
+                checks.Warning(
+                    f"Nobody handles webhooks of the source {name!r}: they are kept, and nothing comes of them.",
+                    hint=f"Write a function @on({name!r}) in webhooks.py of an app, or a view @webhook({name!r}).",
+                    obj=_name("SOURCES", name),
+                    id="hookward.W109",
+                )
+            )
+        try:
+            registry.owner(name, None)
+        except ImproperlyConfigured as error:
+            found.append(
+                Error(
+                    f"It is not clear {error}.",
+                    hint="A worker, a retry and a replay have no request to tell it by.",
+                    obj=_name("SOURCES", name),
+                    id="hookward.E010",
                 )
             )
     return found
 
 
-def check_middleware(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """W113: a middleware that seems to read forms before the signature was looked at."""
-    config = _config()
-    if config is None or not any(source.takes_multipart for source in config.sources):
-        return []
-    return [
-        Warning(
-            f"The middleware {path} reads request.POST, after which nobody can verify a multipart webhook.",
-            hint="Let it leave the paths of webhooks alone. Until then they are answered 500, and the log says why.",
-            obj=path,
-            id="hookward.W113",
-        )
-        for path in settings.MIDDLEWARE
-        if not path.startswith("django.") and _reads_forms(path)
-    ]
-
-
 def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """W101, W102, W104, W105: sources that are open to more than they need to be."""
-    config = _config()
-    if config is None:
+    """W101, W102, W104, W105, W107: sources that are open to more than they need to be."""
+    read = _read_or_none()
+    if read is None:
         return []
     found: list[CheckMessage] = []
     memory = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    for source in config.sources:
+    is_gateway = read.mode == "gateway"  # it has the limits then
+    for source in read.facts.values():
         for wrong, message, hint, number in (
             (
-                source.rate is None,
+                source.rate is None and not is_gateway,
                 "has no rate limit for what is verified.",
                 'Set its RATE, such as "50/s": above it the sender is told to come later, and nothing is lost.',
                 101,
@@ -152,16 +202,22 @@ def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
                 104,
             ),
             (
-                _forgets_early(source),
+                _forgets_early(source) and not is_gateway,
                 f"remembers events for {_days(source.remember_secs)}, and its sender tries again for "
                 f"{_days(source.retry_horizon_secs)}.",
                 "Remember longer: a late retry would be handled as a new event.",
                 105,
             ),
+            (
+                "body" not in source.covers and not is_gateway,
+                f"signs no body, only: {source.covers or 'nothing'}. Whoever captures a request can change its body.",
+                "Take from the body only what to ask the sender for, or let the sender sign it if it can.",
+                107,
+            ),
         ):
             if wrong:
                 found.append(
-                    Warning(
+                    checks.Warning(
                         f"The source {source.name!r} {message}",
                         hint=hint,
                         obj=_name("SOURCES", source.name),
@@ -173,20 +229,24 @@ def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """W103, W106: what fits a laptop and not a server."""
+    read = _read_or_none()
+    if read is None:
+        return []
     found: list[CheckMessage] = []
-    if (settings.SECURE_PROXY_SSL_HEADER or settings.USE_X_FORWARDED_HOST) and not operate.trusts_proxies():
+    is_behind_one = settings.SECURE_PROXY_SSL_HEADER or settings.USE_X_FORWARDED_HOST
+    if is_behind_one and not settings.WEBHOOKS.get("TRUSTED_PROXIES"):
         found.append(
-            Warning(
-                "The project is behind a proxy (SECURE_PROXY_SSL_HEADER or USE_X_FORWARDED_HOST), and WEBHOOKS trusts none.",
+            checks.Warning(
+                "SECURE_PROXY_SSL_HEADER or USE_X_FORWARDED_HOST says that there is a proxy, and WEBHOOKS trusts none.",
                 hint="Set TRUSTED_PROXIES: until then all senders share the one budget of the proxy's address.",
                 obj="WEBHOOKS",
                 id="hookward.W103",
             )
         )
-    endpoint = operate.table_endpoint()
-    if endpoint is not None and endpoint.startswith("http://"):
+    endpoint = endpoint_of(read)
+    if endpoint is not None and not settings.DEBUG and endpoint.startswith("http://"):
         found.append(
-            Warning(
+            checks.Warning(
                 "Events go to DynamoDB without TLS: its endpoint is an http:// URL.",
                 hint="Unset AWS_ENDPOINT_URL_DYNAMODB, or whatever else names it: it is meant for DynamoDB Local.",
                 obj="WEBHOOKS",
@@ -200,26 +260,30 @@ def register_checks() -> None:
     """Called once, when the app is ready."""
     register(check_settings, TAG)
     register(check_views, TAG, Tags.urls)
-    register(check_middleware, TAG)
+    register(check_handlers, TAG)
     register(check_literal_secrets, TAG, Tags.security)
     for check in (check_local_secrets, check_limits, check_deployment):
         register(check, TAG, Tags.security, deploy=True)
 
 
-def _config() -> _core.Config | None:
+def _read() -> WebhookSettings:
+    """What the settings mean; a literal secret is a finding of its own. Raises SettingsError."""
+    return webhook_settings.read(getattr(settings, "WEBHOOKS", {}), literals=True)
+
+
+def _read_or_none() -> WebhookSettings | None:
     """The settings, if they can be read: `check_settings` says what is wrong with them."""
     try:
-        return operate.config()
-    except _core.ConfigError:
+        return _read()
+    except SettingsError:
         return None
 
 
-def _of_settings(diagnostic: _core.Diagnostic) -> CheckMessage:
-    kind = Error if diagnostic.severity == "error" else Warning
-    last = diagnostic.path.rpartition(".")[2].partition("[")[0]
-    number = "E002" if last in ("secret", "secrets") else "E001"
+def _of_settings(diagnostic: _core.Diagnostic | Problem) -> CheckMessage:
+    kind = Error if diagnostic.severity == "error" else checks.Warning
+    number = "E002" if "without a secret" in diagnostic.message else "E001"
     return kind(
-        f"{diagnostic.path}: {diagnostic.message}",
+        f"{diagnostic.path or 'WEBHOOKS'}: {diagnostic.message}.",
         hint=diagnostic.help,
         obj="WEBHOOKS",
         id=f"hookward.{number if kind is Error else 'W100'}",
@@ -230,7 +294,7 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
     if route.lost:
         yield Error(
             f"The view at {route.path!r} is wrapped by something that hides what it is.",
-            hint="Put the decorator inside of @webhook, or let it use functools.wraps. Until then senders get 403 or a redirect.",
+            hint="Put it inside of @webhook, or let it use functools.wraps. Until then senders get 403 or a redirect.",
             obj=route.path,
             id="hookward.E005",
         )
@@ -250,17 +314,21 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
             obj=route.path,
             id="hookward.E005",
         )
-    exempt = getattr(view, "_non_atomic_requests", set())
+    exempt: set[str] = getattr(view, "_non_atomic_requests", set())
     atomic = [
         alias
         for alias, database in connections.settings.items()
         if database.get("ATOMIC_REQUESTS") and alias not in exempt
     ]
     if atomic:
-        effect = "is async, and answers 500" if inspect.iscoroutinefunction(view) else "loses what it kept when a handler fails"
+        effect = (
+            "is async, and answers 500"
+            if inspect.iscoroutinefunction(view)
+            else "loses what it kept when a handler fails"
+        )
         yield Error(
             f"The view at {route.path!r} runs within ATOMIC_REQUESTS of {', '.join(map(repr, atomic))}: it {effect}.",
-            hint="Let @webhook be the outermost decorator: it exempts the view, and gives the handler a transaction of its own.",
+            hint="Let @webhook be the outermost decorator: it exempts the view.",
             obj=route.path,
             id="hookward.E007",
         )
@@ -268,14 +336,6 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
 
 def _asks_for_login() -> bool:
     return "django.contrib.auth.middleware.LoginRequiredMiddleware" in settings.MIDDLEWARE
-
-
-def _reads_forms(path: str) -> bool:
-    try:
-        source = inspect.getsource(import_string(path))
-    except (ImportError, OSError, TypeError):
-        return False
-    return "request.POST" in source
 
 
 def _is_there(reference: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import NoReverseMatch, Resolver404, URLPattern, URLResolver, get_resolver, resolve, reverse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # How deep a view may be wrapped: an end to the search, not a rule.
 _WRAPPERS_MAX = 32
@@ -83,3 +85,24 @@ def _wrapped(view: Any) -> Iterator[Callable[..., Any]]:
             continue
         if callable(held) and not isinstance(held, type):
             yield held
+
+
+def path_of(source: str) -> str | None:
+    """The path at which webhooks of a source come in; None where no view of the URLconf takes them."""
+    for route in routes():
+        if route.source not in (None, source):
+            continue
+        arguments = {"source": source} if route.source is None else {}
+        try:
+            if route.lookup is not None:
+                return reverse(route.lookup, kwargs=arguments)
+        except NoReverseMatch:
+            continue
+        path = "/" + route.path.replace("<str:source>", source).replace("<slug:source>", source)
+        try:
+            found = resolve(path)
+        except Resolver404:
+            continue
+        if found.func is route.view:
+            return path
+    return None

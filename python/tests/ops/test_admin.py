@@ -8,9 +8,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
-
 from hookward import _core
 from hookward.django.stores.memory import MemoryStore
+
 from tests.ops.events import NOW, event
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,8 @@ def test_lists_newest_first_and_filters(store, staff):
     page = client.get(LIST, {"source": "github"}).content.decode()
     assert "evt_dead" not in page
     page = client.get(LIST, {"state": "dead"}).content.decode()
-    assert key in page and "github</td>" not in page
+    assert key in page
+    assert "github</td>" not in page
     assert client.get(LIST, {"state": "nonsense"}).status_code == 404
 
 
@@ -101,9 +102,12 @@ def test_shows_attempts_and_hides_the_body(store, staff):
     key = dead(store)
     client = staff("view_delivery")
     page = client.get(detail(key)).content.decode()
-    assert "500" in page and "&lt;b&gt;ValueError" in page
+    assert "500" in page
+    assert "&lt;b&gt;ValueError" in page
     assert "invoice.paid" in page  # its type
-    assert '"id"' not in page and "&quot;id&quot;" not in page and "?payload" not in page
+    assert '"id"' not in page
+    assert "&quot;id&quot;" not in page
+    assert "?payload" not in page
     assert client.get(detail(key) + "?payload").status_code == 403
 
 
@@ -118,7 +122,9 @@ def test_shows_the_body_to_who_may_and_asks(store, staff):
 
 def test_escapes_what_strangers_wrote(store, staff):
     hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-    key = store.accept(event("stripe", {"id": hostile, "type": hostile, "note": hostile}), NOW) and store.list()[0][0].key
+    key = (
+        store.accept(event("stripe", {"id": hostile, "type": hostile, "note": hostile}), NOW) and store.list()[0][0].key
+    )
     client = staff("view_delivery", "view_payload", "replay_delivery", "drop_delivery")
     for page in (client.get(LIST), client.get(detail(key) + "?payload"), client.post(REPLAY, {"key": key})):
         assert b"<script>alert" not in page.content
@@ -138,11 +144,14 @@ def test_replays_after_a_confirmation_and_says_who(store, staff):
     key = dead(store)
     client = staff("view_delivery", "replay_delivery")
     page = client.post(REPLAY, {"key": key})
-    assert page.status_code == 200 and store.get(key).state == "dead"
+    assert page.status_code == 200
+    assert store.get(key).state == "dead"
     assert client.post(REPLAY, {"key": key, "confirmed": "yes"}).url == detail(key)
-    assert store.get(key).state == "pending" and store.get(key).replays == 1
+    assert store.get(key).state == "pending"
+    assert store.get(key).replays == 1
     entry = LogEntry.objects.get(object_id=key)
-    assert entry.user.username == "staff" and entry.get_change_message() == "Asked for another run."
+    assert entry.user.username == "staff"
+    assert entry.get_change_message() == "Asked for another run."
     assert "Asked for another run." in client.get(detail(key)).content.decode()
 
 
@@ -166,7 +175,8 @@ def test_says_what_could_not_be_dropped(store, staff):
 def test_acts_only_by_post_and_for_who_may(store, staff, url):
     key = dead(store)
     assert staff("view_delivery", "view_payload").post(url, {"key": key, "confirmed": "yes"}).status_code == 403
-    assert store.get(key).state == "dead" and store.get(key).replays == 0
+    assert store.get(key).state == "dead"
+    assert store.get(key).replays == 0
 
 
 @pytest.mark.parametrize("url", [REPLAY, DROP])
@@ -185,12 +195,14 @@ def test_acts_only_with_a_csrf_token(store, admin_user, url):
 
 def test_offers_only_what_is_allowed(store, staff):
     page = staff("view_delivery").get(detail(dead(store))).content.decode()
-    assert "Run again" not in page and "Drop" not in page
+    assert "Run again" not in page
+    assert "Drop" not in page
 
 
 def test_there_is_nothing_to_add_change_or_delete(store, admin_client):
     index = admin_client.get(reverse("admin:index")).content.decode()
-    assert LIST in index and "delivery/add" not in index
+    assert LIST in index
+    assert "delivery/add" not in index
 
 
 def test_says_that_the_store_is_down(store, staff, monkeypatch):
@@ -202,4 +214,5 @@ def test_says_that_the_store_is_down(store, staff, monkeypatch):
     client = staff("view_delivery")
     for url in (LIST, detail("0" * 32)):
         page = client.get(url)
-        assert page.status_code == 503 and "nobody answers" in page.content.decode()
+        assert page.status_code == 503
+        assert "nobody answers" in page.content.decode()

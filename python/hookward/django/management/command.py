@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from hookward import _core
 from hookward.django import operate
-from hookward.django.stores.base import Kept
+from hookward.django.settings import SettingsError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterable, Sequence
+
+    from hookward.django.stores.base import Kept
 
 
 class OperatorCommand(BaseCommand):
@@ -24,10 +28,14 @@ class OperatorCommand(BaseCommand):
         """Turns what the store says into errors that say what to do."""
         try:
             return super().execute(*args, **options)
-        except (_core.ConfigError, _core.SecretError) as error:
+        except SettingsError as error:
+            raise CommandError(str(error)) from None
+        except _core.SecretError as error:
             raise CommandError("\n".join(told(diagnostic) for diagnostic in error.diagnostics) or str(error)) from None
         except _core.Unavailable as error:
-            raise CommandError(f"The store does not answer: {error}. `manage.py webhooks_check` says what is wrong.") from None
+            raise CommandError(
+                f"The store does not answer: {error}. `manage.py webhooks_check` says what is wrong."
+            ) from None
         except _core.HookwardError as error:
             raise CommandError(str(error)) from None
 

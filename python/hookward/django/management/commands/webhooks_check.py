@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from hookward.django import operate
 from hookward.django.findings import Finding, findings
 from hookward.django.management.command import OperatorCommand, add_json
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 class Command(OperatorCommand):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
@@ -11,9 +10,14 @@ from hookward import _core
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json, checked_key
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
 
 class Command(OperatorCommand):
-    help = "Takes dead letters off the list. They are kept until their time is over, and webhooks_replay still runs them."
+    help = (
+        "Takes dead letters off the list. They are kept until their time is over, and webhooks_replay still runs them."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("keys", nargs="+", metavar="KEY", help="Keys, as webhooks_list --dead shows them.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json, add_selection, selected
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 class Command(OperatorCommand):
@@ -16,7 +18,9 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         state = parser.add_mutually_exclusive_group()
         state.add_argument("--dead", dest="state", action="store_const", const="dead", help="Only dead letters.")
-        state.add_argument("--pending", dest="state", action="store_const", const="pending", help="Only those that wait.")
+        state.add_argument(
+            "--pending", dest="state", action="store_const", const="pending", help="Only those that wait."
+        )
         state.add_argument("--state", choices=operate.STATES, help="Only those in this state.")
         add_selection(parser)
         parser.add_argument("--limit", type=int, default=50, help="At most so many (50).")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from hookward import _core
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json, add_selection, checked_key, selected
-from hookward.django.stores.base import Kept
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from hookward.django.stores.base import Kept
 
 
 class Command(OperatorCommand):
@@ -21,7 +24,9 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("keys", nargs="*", metavar="KEY", help="Keys, as webhooks_list shows them.")
-        parser.add_argument("--dead", action="store_true", help="All dead letters; with --source and --since only those.")
+        parser.add_argument(
+            "--dead", action="store_true", help="All dead letters; with --source and --since only those."
+        )
         add_selection(parser)
         parser.add_argument("--dry-run", action="store_true", help="Show which they are, and do nothing.")
         parser.add_argument("--yes", action="store_true", help="Do not ask.")

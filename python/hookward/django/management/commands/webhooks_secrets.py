@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from hookward import _core
-from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json
+from hookward.django.runtime import current
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 class Command(OperatorCommand):
     help = (
-        "Looks all secrets up, as the server does when it starts, and says which are missing or weak. Shows references, "
-        "never secrets. Fails if a source could not verify."
+        "Looks all secrets up, as the server does when it starts, and says which are missing or weak. Shows "
+        "references, never secrets. Fails if a source could not verify."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        config = operate.config()
+        config = current().settings.config
         try:
             _core.Receiver(config)
             wrong: list[_core.Diagnostic] = []
         except _core.SecretError as error:
             wrong = error.diagnostics
         rows = [
-            {"source": source.name, "secret": reference, "status": _status(source.name, index, len(source.secrets), wrong)}
+            {
+                "source": source.name,
+                "secret": reference,
+                "status": _status(source.name, index, len(source.secrets), wrong),
+            }
             for source in config.sources
             for index, reference in enumerate(source.secrets)
         ]

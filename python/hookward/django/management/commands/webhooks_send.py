@@ -5,17 +5,23 @@ from __future__ import annotations
 import urllib.error
 import urllib.parse
 import urllib.request
-from argparse import ArgumentParser
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.test import Client
 
-from hookward import _core
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand
+from hookward.django.routes import path_of
+from hookward.django.runtime import current
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from hookward import _core
 
 # A handler that takes longer would not please the sender either.
 _PATIENCE_SECS = 30
@@ -23,8 +29,9 @@ _PATIENCE_SECS = 30
 
 class Command(OperatorCommand):
     help = (
-        "Signs a file as the source's sender does and posts it: to --url, or without one to the project in this process, "
-        "where the handlers then really run. Needs the secrets of the settings; for senders with public keys only they can sign."
+        "Signs a file as the source's sender does and posts it: to --url, or without one to the project in this "
+        "process, where the handlers then really run. Needs the secrets of the settings. For senders with public keys "
+        "only they can sign."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,12 +44,14 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         source = options["source"]
         if source not in operate.source_names():
-            raise CommandError(f"WEBHOOKS has no source {source!r}. It has: {', '.join(operate.source_names()) or 'none'}.")
+            raise CommandError(
+                f"WEBHOOKS has no source {source!r}. It has: {', '.join(operate.source_names()) or 'none'}."
+            )
         try:
             body = options["fixture"].read_bytes()
         except OSError as error:
             raise CommandError(f"Cannot read {options['fixture']}: {error.strerror}.") from None
-        signed = operate.receiver().sign(source, body, options["id"] or operate.fresh_id(), operate.now())
+        signed = current().receiver.sign(source, body, options["id"] or f"msg_{uuid.uuid4().hex}", operate.now())
         headers = {"Content-Type": "application/json"} | dict(signed.headers) | dict(map(_header, options["header"]))
         if options["url"]:
             status, answer = _post(options["url"], signed, headers)
@@ -54,9 +63,9 @@ class Command(OperatorCommand):
 
 
 def _call(source: str, signed: _core.Signed, headers: dict[str, str]) -> tuple[int, bytes]:
-    path = operate.path_of(source)
+    path = path_of(source)
     if path is None:
-        raise CommandError(f"No view of the URLconf takes {source!r}: include hookward.urls, or give --url.")
+        raise CommandError(f"No view of the URLconf takes {source!r}: include hookward.django.urls, or give --url.")
     hosts = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     response = client.generic(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json, checked_key
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 class Command(OperatorCommand):
