@@ -1,0 +1,41 @@
+"""A server or worker that is asked to end finishes what it is at."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from servers.conftest import NewSite
+from servers.server import gunicorn, uvicorn
+
+SERVERS = {"gunicorn": gunicorn(2, 8), "gunicorn, preloaded": gunicorn(2, 8, "--preload"), "uvicorn": uvicorn(workers=1)}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_server(new_site: NewSite, server: str) -> None:
+    site = new_site("inline")
+    with site.serve(SERVERS[server]) as running:
+        sender = site.sender(running)
+        answers: list[int] = []
+        request = threading.Thread(target=lambda: answers.append(sender.send("evt_1", hold=True).status))
+        request.start()
+        held = site.control.held()
+        running.process.terminate()
+        held.go_on()
+        request.join()
+        assert answers == [200]
+        assert running.stop() == 0
+    assert site.effects() == {"evt_1": 1}
+
+
+def test_worker(new_site: NewSite) -> None:
+    site = new_site("queue")
+    with site.serve(gunicorn(2, 8)) as running:
+        assert site.sender(running).send("evt_1", hold=True).status == 200
+        worker = site.worker()
+        held = site.control.held()
+        worker.process.terminate()
+        held.go_on()
+        assert worker.stop() == 0
+    assert site.effects() == {"evt_1": 1}
+    assert site.runs() == {"evt_1": 1}
