@@ -34,10 +34,12 @@ mod section;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod written;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub(crate) use providers::providers;
 pub use reference::{json_schema, reference_markdown};
+pub use written::Written;
 
 /// What a configuration file means: complete, every default filled in, without contradictions.
 ///
@@ -70,6 +72,23 @@ pub enum Dialect {
     File,
     /// What `hookward dev` makes up and throws away: secrets may be literal, and little is warned of.
     Dev,
+    /// Settings of the Python library: the application itself handles the events, so that there are no destinations, and its
+    /// server listens.
+    Library {
+        /// Whether secrets may be literal: for tests.
+        literals: bool,
+    },
+}
+
+impl Dialect {
+    /// Whether a secret may be written literally.
+    fn takes_literals(self) -> bool {
+        matches!(self, Self::Dev | Self::Library { literals: true })
+    }
+
+    fn is_library(self) -> bool {
+        matches!(self, Self::Library { .. })
+    }
 }
 
 impl Config {
@@ -102,6 +121,16 @@ impl Config {
         }
     }
 
+    /// Reads settings that a program holds, as [`parse`](Self::parse) reads a file that says the same. In the diagnostics,
+    /// only the path of a place means anything.
+    pub fn parse_written(
+        settings: &Written,
+        dialect: Dialect,
+        read_file: &mut dyn FnMut(&Path) -> Result<String, String>,
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        Self::parse(&settings.file(), dialect, read_file)
+    }
+
     /// What is right, and may not be what somebody expects.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
@@ -129,6 +158,7 @@ impl Config {
         let anchor_secret = |secret: &mut SecretRef| match secret {
             SecretRef::File(path) | SecretRef::Learned(path) => anchor(path),
             SecretRef::Env(_)
+            | SecretRef::EnvIfSet(_)
             | SecretRef::Credential(_)
             | SecretRef::AwsSm { .. }
             | SecretRef::AwsSsm(_)

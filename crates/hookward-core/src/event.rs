@@ -3,8 +3,9 @@
 use std::{fmt, ops::Deref, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
+use http::header;
 
-use crate::{SourceName, Timestamp};
+use crate::{SourceName, Timestamp, form, json};
 
 /// A request that was admitted. Only [`Source::admit`](crate::Source::admit) (through
 /// [`Verified::admit`](crate::source::Verified::admit)) can make one, so whoever holds one holds proof
@@ -75,6 +76,30 @@ pub struct EventParts {
     pub body_expires_at: Timestamp,
     /// When the key may be forgotten, so that the same event would be new again. `None`: never.
     pub key_expires_at: Option<Timestamp>,
+}
+
+/// What a body holds, for who handles the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'e> {
+    /// Strict JSON, as text.
+    Json(&'e str),
+    /// The fields of a form, in their order.
+    Form(Vec<(String, String)>),
+    /// Something that nobody has looked into.
+    Opaque,
+}
+
+impl EventParts {
+    /// What the body holds. A quarantined one may be neither JSON nor a form, whatever it says.
+    pub fn read(&self) -> Content<'_> {
+        let is_form = self.headers.iter().any(|(name, value)| {
+            **name == *header::CONTENT_TYPE.as_str() && form::means_form(value)
+        });
+        if is_form {
+            return form::fields(&self.body).map_or(Content::Opaque, Content::Form);
+        }
+        json::strict(&self.body).map_or(Content::Opaque, Content::Json)
+    }
 }
 
 /// What is to become of an admitted event.

@@ -9,6 +9,11 @@ use crate::{Head, request::Single};
 /// Whether a body says that it is a form.
 pub(crate) fn is_form(head: &Head<'_>) -> bool {
     let Single::Once(value) = head.single(&header::CONTENT_TYPE) else { return false };
+    means_form(value)
+}
+
+/// Whether a media type is that of forms.
+pub(crate) fn means_form(value: &[u8]) -> bool {
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
@@ -19,6 +24,11 @@ pub(crate) fn values<'a>(
     name: &'a str,
 ) -> impl Iterator<Item = Option<String>> + 'a {
     pairs(body).filter(move |(key, _)| key.as_deref() == Some(name)).map(|(_, value)| value)
+}
+
+/// All fields in their order, decoded; `None` where one is no text.
+pub fn fields(body: &[u8]) -> Option<Vec<(String, String)>> {
+    pairs(body).map(|(name, value)| Some((name?, value?))).collect()
 }
 
 /// All fields in their order, decoded; `None` for what is no text.
@@ -32,8 +42,7 @@ pub(crate) fn pairs(body: &[u8]) -> impl Iterator<Item = (Option<String>, Option
 
 /// All fields, sorted by name and then by value; `None` where one is no text.
 pub(crate) fn sorted(body: &[u8]) -> Option<Vec<(String, String)>> {
-    let mut fields =
-        pairs(body).map(|(name, value)| Some((name?, value?))).collect::<Option<Vec<_>>>()?;
+    let mut fields = fields(body)?;
     fields.sort();
     Some(fields)
 }

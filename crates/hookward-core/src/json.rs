@@ -9,6 +9,8 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::limits;
+
 /// Walks `body` once and gives the scalars at `pointers`, or the first reason to refuse it.
 ///
 /// What it accepts is one RFC 8259 text in UTF-8 without byte order mark whose keys are unique in each
@@ -33,6 +35,13 @@ pub fn scan(body: &[u8], pointers: &Pointers, rules: Rules) -> Result<Found, Not
         Ok(()) => Ok(scan.found),
         Err(error) => Err(scan.why(&error)),
     }
+}
+
+/// The text of a body that is strict JSON by the rules for webhooks, its outermost value an object or an array.
+pub fn strict(body: &[u8]) -> Result<&str, NotJson> {
+    let rules = Rules { depth_max: limits::JSON_DEPTH_MAX, top_level: TopLevel::ObjectOrArray };
+    scan(body, &Pointers::default(), rules)?;
+    decode(body)
 }
 
 /// The deepest nesting that [`Rules::depth_max`] can allow: the JSON parser below has a limit of its own.

@@ -8,15 +8,17 @@
 #![warn(missing_docs, clippy::wildcard_enum_match_arm)]
 
 pub mod address;
+pub mod answer;
 pub mod config;
 pub mod event;
-mod form;
+pub mod form;
 pub mod handshake;
 pub mod identity;
 pub mod json;
 pub mod limits;
 pub mod provider;
 pub mod rate;
+pub mod reception;
 pub mod refusal;
 pub mod request;
 pub mod retry;
@@ -26,7 +28,7 @@ pub mod secret;
 pub mod source;
 pub mod time;
 
-pub use event::{ContentDigest, Event, EventKey, EventParts, Intake, Quarantine};
+pub use event::{Content, ContentDigest, Event, EventKey, EventParts, Intake, Quarantine};
 pub use refusal::Refusal;
 pub use request::{Head, Request};
 pub use source::{Source, SourceName};

@@ -1,7 +1,7 @@
 //! The senders that Hookward knows by name. A provider is data: `provider = "stripe"` in a source means its row in
 //! `provider/table.toml`, which is written in the words in which users describe senders of their own.
 
-use std::{fmt, sync::LazyLock};
+use std::{fmt, sync::LazyLock, time::Duration};
 
 use http::HeaderName;
 
@@ -130,6 +130,31 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// For how long it tries again, as far as its row says so in minutes, hours or days.
+    pub fn retry_horizon(&self) -> Option<Duration> {
+        if self.retries.starts_with("none") {
+            return None;
+        }
+        let words: Vec<_> = self
+            .retries
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let lengths = words.windows(2).filter_map(|pair| {
+            let [number, unit] = pair else { return None };
+            let unit = match *unit {
+                "minutes" => 60,
+                "hours" => 3_600,
+                "days" => 86_400,
+                _ => return None,
+            };
+            Some(Duration::from_secs(number.parse::<u64>().ok()?.saturating_mul(unit)))
+        });
+        lengths.max()
+    }
+}
+
 /// Standard Webhooks: how deliveries are signed too.
 pub fn standard_webhooks() -> SchemeRules {
     let row = Provider::named("standard-webhooks").expect("the table has this row");
@@ -174,6 +199,16 @@ mod tests {
                 IdentityRule::Content | IdentityRule::Each => {}
             }
         }
+    }
+
+    #[test]
+    fn how_long_a_sender_tries_again_is_read_from_its_row() {
+        let check = |name: &str, hours: Option<u64>| {
+            let horizon = Provider::named(name).unwrap().retry_horizon();
+            assert_eq!(horizon, hours.map(|hours| Duration::from_secs(hours * 3_600)), "{name}");
+        };
+        check("stripe", Some(72));
+        check("github", None);
     }
 
     #[test]

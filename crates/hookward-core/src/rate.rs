@@ -7,13 +7,17 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
+    net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
     str::FromStr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use crate::address::AddressGroup;
+use crate::{address::AddressGroup, limits};
 
 /// How many per unit of time, written `100/s`, `5000/m`, `20000/h` or `1000000/d`.
 ///
@@ -298,6 +302,55 @@ impl AddressBudgets {
             self.soonest.pop_first();
             self.full_at.remove(&group);
         }
+    }
+}
+
+/// The budgets of addresses for what is not verified, behind a lock for each part of them, to be shared by threads.
+pub struct SharedAddressBudgets {
+    shards: Vec<Mutex<AddressBudgets>>,
+}
+
+/// Enough for as many cores to rarely wait for each other.
+const SHARDS: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
+
+impl SharedAddressBudgets {
+    /// Empty tables that hold each group to `budget` and keep [`limits::ADDRESSES_MAX`] of them together.
+    pub fn new(budget: Budget) -> Self {
+        let entries =
+            NonZeroUsize::new(limits::ADDRESSES_MAX / SHARDS).unwrap_or(NonZeroUsize::MIN);
+        let shards =
+            (0..SHARDS.get()).map(|_| Mutex::new(AddressBudgets::new(budget, entries))).collect();
+        Self { shards }
+    }
+
+    /// Takes one token from the bucket of this address's group, or says how long until there is one.
+    pub fn take(&self, address: IpAddr, now: Duration) -> Result<(), RetryAfter> {
+        self.with(address, |budgets, group| budgets.take(group, now))
+    }
+
+    /// Gives one token back, taken before by a request that turned out to be genuine.
+    pub fn refund(&self, address: IpAddr) {
+        self.with(address, AddressBudgets::refund);
+    }
+
+    fn with<T>(
+        &self,
+        address: IpAddr,
+        act: impl FnOnce(&mut AddressBudgets, AddressGroup) -> T,
+    ) -> T {
+        let group = AddressGroup::of(address);
+        let shard = self
+            .shards
+            .get(shard_of(group, SHARDS))
+            .expect("shard_of stays below the number of shards");
+        // A panic in another thread leaves the table whole: its steps are single insertions and removals.
+        act(&mut shard.lock().unwrap_or_else(PoisonError::into_inner), group)
+    }
+}
+
+impl fmt::Debug for SharedAddressBudgets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedAddressBudgets").field("shards", &self.shards.len()).finish()
     }
 }
 

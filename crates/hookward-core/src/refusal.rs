@@ -116,6 +116,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether its sender had proven who it is. Of a question that was answered, it does not say.
+    pub const fn is_of_a_verified_request(&self) -> bool {
+        matches!(self, Self::SourceBudget { .. } | Self::Rejected(_) | Self::TypeRefused)
+    }
+
     /// The stable name, for metrics and logs.
     pub const fn as_str(&self) -> &'static str {
         match self {

@@ -11,6 +11,8 @@ use crate::Timestamp;
 pub enum SecretRef {
     /// `env:NAME`: an environment variable.
     Env(String),
+    /// `env:NAME?`: an environment variable that need not be set, for a secret that comes or goes in a rotation.
+    EnvIfSet(String),
     /// `file:/path`: the content of a file, without its last line break.
     File(PathBuf),
     /// `learned:/path`: a file like the former, which is written once by the handshake in which the sender brings its secret.
@@ -35,7 +37,10 @@ impl FromStr for SecretRef {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Self::Env(name.to_owned()),
+            Some(("env", name)) if !name.is_empty() => match name.strip_suffix('?') {
+                Some(name) => Self::EnvIfSet(name.to_owned()),
+                None => Self::Env(name.to_owned()),
+            },
             Some(("file", path)) if !path.is_empty() => Self::File(path.into()),
             Some(("learned", path)) if !path.is_empty() => Self::Learned(path.into()),
             Some(("credential", name)) if !name.is_empty() => Self::Credential(name.to_owned()),
@@ -56,6 +61,7 @@ impl fmt::Display for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
+            Self::EnvIfSet(name) => write!(f, "env:{name}?"),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Learned(path) => write!(f, "learned:{}", path.display()),
             Self::Credential(name) => write!(f, "credential:{name}"),
@@ -260,6 +266,7 @@ mod tests {
     fn references_read_as_they_are_written() {
         for text in [
             "env:STRIPE_WH",
+            "env:STRIPE_WH_OLD?",
             "file:/run/secrets/stripe",
             "learned:/var/lib/hookward/asana.secret",
             "credential:stripe",

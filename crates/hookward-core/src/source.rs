@@ -93,6 +93,8 @@ pub struct SourceRules {
     pub key_retention: Option<Duration>,
     /// Where its events go; `None`: they are kept and go nowhere.
     pub destination: Option<DestinationName>,
+    /// Whether whoever verifies its events handles them too, as the library does: then they need no destination.
+    pub handled_here: bool,
 }
 
 /// Where a request says what type of event it is.
@@ -446,7 +448,7 @@ impl Verified<'_> {
                 return Err(Refusal::Rejected(why));
             }
             (Some(why), _) => Intake::Quarantine(why),
-            (None, _) if rules.destination.is_none() => Intake::Archive,
+            (None, _) if rules.destination.is_none() && !rules.handled_here => Intake::Archive,
             (None, _) => Intake::Deliver,
         };
         Ok(Event::new(EventParts {
@@ -713,6 +715,7 @@ impl SourceRules {
             key_retention: tolerance
                 .map(|tolerance| limits::BODY_RETENTION_DEFAULT.saturating_add(tolerance)),
             destination: None,
+            handled_here: false,
         }
     }
 

@@ -3,21 +3,19 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    net::IpAddr,
-    num::{NonZeroU32, NonZeroUsize},
+    num::NonZeroU32,
     sync::{
-        Arc, LazyLock, Mutex, OnceLock, PoisonError,
+        Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use hookward_core::{
     Source, SourceName,
-    address::{AddressGroup, TrustedProxies},
+    address::TrustedProxies,
     config, limits,
-    rate::{AddressBudgets, Budget, RetryAfter, SharedBucket, shard_of},
+    rate::{Budget, SharedAddressBudgets, SharedBucket},
     secret::Secret,
     source::DestinationName,
 };
@@ -49,7 +47,7 @@ pub struct Gateway {
     pub(crate) routes: ArcSwap<Routes>,
     pub(crate) limits: config::Limits,
     pub(crate) trusted_proxies: TrustedProxies,
-    pub(crate) unverified: UnverifiedBudgets,
+    pub(crate) unverified: SharedAddressBudgets,
     pub(crate) in_flight: InFlight,
     pub(crate) unknown_source: SourceMetrics,
     /// What is to be fetched and visited beside requests.
@@ -71,7 +69,7 @@ impl Gateway {
         let metrics = Metrics::default();
         Arc::new(Self {
             routes: ArcSwap::from_pointee(routes.build(&metrics, None)),
-            unverified: UnverifiedBudgets::new(limits.unverified),
+            unverified: SharedAddressBudgets::new(limits.unverified),
             in_flight: InFlight::new(&limits),
             unknown_source: metrics.source(""),
             learner: OnceLock::new(),
@@ -242,49 +240,3 @@ pub(crate) static LOG_BUDGET: LazyLock<Budget> = LazyLock::new(|| Budget {
     rate: format!("{}/s", limits::REFUSALS_LOGGED_PER_SECOND).parse().expect("a constant rate"),
     burst: NonZeroU32::new(limits::REFUSALS_LOGGED_BURST).expect("not zero"),
 });
-
-/// The budgets of addresses for what is not verified, behind a lock for each part of them.
-pub(crate) struct UnverifiedBudgets {
-    shards: Vec<Mutex<AddressBudgets>>,
-}
-
-/// Enough for as many cores to rarely wait for each other.
-const SHARDS: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
-
-impl UnverifiedBudgets {
-    fn new(budget: Budget) -> Self {
-        let entries =
-            NonZeroUsize::new(limits::ADDRESSES_MAX / SHARDS).unwrap_or(NonZeroUsize::MIN);
-        let shards =
-            (0..SHARDS.get()).map(|_| Mutex::new(AddressBudgets::new(budget, entries))).collect();
-        Self { shards }
-    }
-
-    pub(crate) fn take(&self, address: IpAddr, now: Duration) -> Result<(), RetryAfter> {
-        self.with(address, |budgets, group| budgets.take(group, now))
-    }
-
-    pub(crate) fn refund(&self, address: IpAddr) {
-        self.with(address, AddressBudgets::refund);
-    }
-
-    fn with<T>(
-        &self,
-        address: IpAddr,
-        act: impl FnOnce(&mut AddressBudgets, AddressGroup) -> T,
-    ) -> T {
-        let group = AddressGroup::of(address);
-        let shard = self
-            .shards
-            .get(shard_of(group, SHARDS))
-            .expect("shard_of stays below the number of shards");
-        // A panic in another thread leaves the table whole: its steps are single insertions and removals.
-        act(&mut shard.lock().unwrap_or_else(PoisonError::into_inner), group)
-    }
-}
-
-impl fmt::Debug for UnverifiedBudgets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnverifiedBudgets").field("shards", &self.shards.len()).finish()
-    }
-}

@@ -3,13 +3,20 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hookward_core::{Event, Head, Intake, Refusal, Request, address, handshake::Challenge, limits};
+use hookward_core::{
+    Event, Head, Intake, Refusal, Request,
+    answer::{self, Statuses},
+    handshake::Challenge,
+    limits,
+    reception::{self, Reception},
+};
 use hookward_store::{Claim, Receipt, StoreError};
-use http::{HeaderMap, HeaderName, Version, header};
+use http::{HeaderMap, Version, header};
+use http_body_util::Full;
 use hyper::body::Body;
 
 use crate::{
-    answer::{self, Answer, ReceiveError, Statuses},
+    answer::{Answer, ReceiveError},
     body::{self, BodyError},
     gateway::{Gateway, LOG_BUDGET, NotLearnt, Route},
     metrics::RequestOutcome,
@@ -52,10 +59,8 @@ where
                 gateway.doubts.note(name, &route.doubt_budget, gateway.clock.elapsed()).ok();
             }
             log(gateway, route, peer, &error);
-            let statuses = route.map_or_else(Statuses::default, |route| {
-                let rules = route.source.rules();
-                Statuses { over_budget: rules.over_budget_status, refused: rules.refused_status }
-            });
+            let statuses = route.map(|route| Statuses::of(route.source.rules()));
+            let statuses = statuses.unwrap_or_default();
             error.answer(statuses, fastrand::f64())
         }
     }
@@ -88,9 +93,8 @@ where
     {
         wake.notify_one();
     }
-    let rules = route.source.rules();
-    let duplicate = matches!(receipt, Receipt::Duplicate { .. }) && rules.tell_duplicates;
-    let answer = answer::accepted(rules.accepted_status, rules.accepted_text, duplicate);
+    let duplicate = matches!(receipt, Receipt::Duplicate { .. });
+    let answer = answer::accepted(route.source.rules(), duplicate).map(Full::new);
     Ok((RequestOutcome::of_receipt(&receipt, event.intake), answer))
 }
 
@@ -125,7 +129,7 @@ async fn shake_hands(
     {
         return Err(Refusal::SourceBudget { retry_after: NO_ROOM_RETRY_AFTER }.into());
     }
-    Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge)))
+    Ok((RequestOutcome::Refused("handshake"), answer::challenge(&challenge).map(Full::new)))
 }
 
 /// The steps to an event, cheap and safe ones first. What is not verified costs no store call. The request goes when this
@@ -139,34 +143,22 @@ async fn admit<B>(
 where
     B: Body<Data = Bytes>,
 {
-    let (source, rules) = (&route.source, route.source.rules());
+    let rules = route.source.rules();
     let stopping = gateway.is_stopping();
     let (mut parts, body) = request.into_parts();
     check_framing(parts.version, &parts.headers)?;
-    drop_underscored(&mut parts.headers);
+    reception::drop_underscored(&mut parts.headers);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let head = Head { method: &parts.method, target, headers: &parts.headers };
-    if source.rules().handshakes.is_empty() {
-        source.takes(head.method)?;
-    }
-
-    let client = address::client_address(peer, &head, &gateway.trusted_proxies);
-    if rules.origin.as_ref().is_some_and(|origin| !origin.contains(client)) {
-        return Err(Refusal::AddressNotAllowed.into());
-    }
-    gateway
-        .unverified
-        .take(client, gateway.clock.elapsed())
-        .map_err(|wait| Refusal::UnverifiedBudget { retry_after: wait.0 })?;
-
-    let now = gateway.clock.now();
-    if let Some(answer) = source.greeting(&head, None, now) {
-        return Err(Refusal::Handshake(answer?.into()).into());
-    }
-    let screened = match source.screen(&head, now) {
-        Err(refusal) if !source.may_greet_in_body(head.method) => return Err(refusal.into()),
-        screened => screened,
+    let reception = Reception {
+        source: &route.source,
+        trusted_proxies: &gateway.trusted_proxies,
+        unverified: &gateway.unverified,
+        budget: &route.budget,
     };
+    let client = reception.enter(&head, peer, gateway.clock.elapsed())?;
+    let now = gateway.clock.now();
+    let awaited = reception.screen(&head, now)?;
     let mut holding = gateway.in_flight.request(client, rules.body_bytes_max);
     let body = body::read(body, rules.body_bytes_max, rules.body_timeout, &mut holding).await;
     let body = body.map_err(|error| match error {
@@ -175,19 +167,9 @@ where
         BodyError::Broken => Refusal::BadFraming("the body broke off"),
         BodyError::NoRoom => Refusal::UnverifiedBudget { retry_after: NO_ROOM_RETRY_AFTER },
     })?;
-    if screened.is_err()
-        && let Some(answer) = source.greeting(&head, Some(&body), now)
-    {
-        return Err(Refusal::Handshake(answer?.into()).into());
-    }
-    let verified = source.verify_screened(screened?, Request { head, body }, now)?;
+    let request = Request { head, body };
+    let verified = reception.verify(awaited, request, client, now, gateway.clock.elapsed())?;
     drop(holding);
-    gateway.unverified.refund(client);
-
-    if let Some(budget) = &rules.budget {
-        let taken = route.budget.take(budget, gateway.clock.elapsed());
-        taken.map_err(|wait| Refusal::SourceBudget { retry_after: wait.0 })?;
-    }
     // What was on its way when the gateway was told to stop is finished; what came later is told so, once it is verified.
     if stopping {
         return Err(ReceiveError::ShuttingDown);
@@ -214,31 +196,14 @@ const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What hyper lets pass and two readers could understand differently.
 fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        return Err(Refusal::BadFraming("both Content-Length and Transfer-Encoding"));
-    }
-    if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
-        return Err(Refusal::BadFraming("two lengths"));
-    }
+    reception::check_framing(headers)?;
     if version == Version::HTTP_10 && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Refusal::BadFraming("Transfer-Encoding in HTTP/1.0"));
     }
-    let hosts = headers.get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
+    if version == Version::HTTP_11 && !headers.contains_key(header::HOST) {
         return Err(Refusal::BadFraming("there must be one Host"));
     }
     Ok(())
-}
-
-/// `X_Signature` and `X-Signature` are one to a CGI-like application and two to everybody else: the former is nothing here.
-fn drop_underscored(headers: &mut HeaderMap) {
-    let underscored: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
-    for name in underscored {
-        headers.remove(name);
-    }
 }
 
 /// Refusals in bounded number, faults always; a request's own bytes never.

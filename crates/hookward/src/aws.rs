@@ -1,13 +1,16 @@
 //! Where and as whom AWS is spoken to: what the configuration says, and the environment where it says nothing.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::{
     Client,
-    config::{Builder, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{Builder, Region},
 };
-use hookward_core::{config, limits};
+use hookward_core::config;
+use hookward_secrets::{
+    self as secrets,
+    aws::{self, environment, fit},
+};
 use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
@@ -22,17 +25,10 @@ use http::Uri;
 use crate::{
     dynamodb::advice,
     failure::{Failure, chain},
-    secrets,
 };
 
 /// Connections to S3 that are kept: large bodies are few.
 const BUCKET_CONNECTIONS: usize = 16;
-
-/// Connections for secrets: one for each that is asked for at once.
-const SECRET_CONNECTIONS: usize = 8;
-
-/// One try for a secret may take so long.
-const SECRET_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Opens the store as a node of its table. One that is not `serving` leaves the work of nodes that are gone to others.
 pub(crate) async fn open(
@@ -140,7 +136,7 @@ impl Access {
             connection = connection.endpoint_url(endpoint.to_string());
             endpoint.to_string()
         } else {
-            let events = |variable| fit(variable, "event");
+            let events = |variable| fit(variable, "event").map_err(unfit);
             ENDPOINT_VARIABLES.into_iter().try_for_each(events)?;
             let environment = ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
             environment.unwrap_or_else(|| amazons_own(region.as_ref()))
@@ -205,52 +201,14 @@ pub(crate) async fn bucket_connection(
 ) -> Result<aws_sdk_s3::config::Builder, Failure> {
     let (shared, _) = found(config, BUCKET_CONNECTIONS).await?;
     let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-    variables.into_iter().try_for_each(|variable| fit(variable, "event"))?;
+    variables.into_iter().try_for_each(|variable| fit(variable, "event").map_err(unfit))?;
     // What is not Amazon's own seldom has a name for each bucket.
     let elsewhere = variables.into_iter().any(|variable| secrets::variable(variable).is_some());
     Ok(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere))
 }
 
-/// Clients for secrets, with the patience of who waits for a gateway to start.
-#[derive(Debug)]
-pub(crate) struct SecretClients {
-    pub secrets: aws_sdk_secretsmanager::Client,
-    pub parameters: aws_sdk_ssm::Client,
-    /// Whether a region is known without being named.
-    pub has_region: bool,
-}
-
-/// The way to secrets, `region` being the one of those that name none. Only the environment says where they are, if not at Amazon.
-pub(crate) async fn secret_clients(region: Option<&str>) -> Result<SecretClients, Failure> {
-    const VARIABLES: [&str; 3] =
-        ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL"];
-    VARIABLES.into_iter().try_for_each(|variable| fit(variable, "secret"))?;
-    let shared = environment(region, SECRET_CONNECTIONS).await;
-    let retry = RetryConfig::standard().with_max_attempts(3);
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(SECRET_ATTEMPT)
-        .operation_timeout(limits::SECRETS_TIMEOUT)
-        .build();
-    let secrets = aws_sdk_secretsmanager::config::Builder::from(&shared)
-        .retry_config(retry.clone())
-        .timeout_config(timeouts.clone());
-    let parameters =
-        aws_sdk_ssm::config::Builder::from(&shared).retry_config(retry).timeout_config(timeouts);
-    Ok(SecretClients {
-        secrets: aws_sdk_secretsmanager::Client::from_conf(secrets.build()),
-        parameters: aws_sdk_ssm::Client::from_conf(parameters.build()),
-        has_region: shared.region().is_some(),
-    })
-}
-
-/// What the AWS SDK finds in the environment, in this region if it is said.
-async fn environment(region: Option<&str>, connections: usize) -> aws_config::SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(store::http_client(connections));
-    if let Some(region) = region {
-        loader = loader.region(Region::new(region.to_owned()));
-    }
-    loader.load().await
+fn unfit(wrong: aws::Unfit) -> Failure {
+    Failure::config(wrong.to_string())
 }
 
 /// What the AWS SDK finds in the environment, in the region that the file says.
@@ -265,41 +223,6 @@ async fn found(
             Err(Failure::config("no AWS region: write `region` into [store], or set AWS_REGION"))
         }
     }
-}
-
-/// What the file may not say, the environment may not say either: see `endpoint` in the configuration.
-fn fit(variable: &str, shown: &str) -> Result<(), Failure> {
-    let Some(url) = secrets::variable(variable) else { return Ok(()) };
-    if !is_absolute(&url) {
-        return Err(Failure::config(format!(
-            "{variable} is {url:?}: write an absolute URL, such as http://127.0.0.1:8000, or unset it"
-        )));
-    }
-    if is_plain_to_another_machine(&url) {
-        return Err(Failure::config(format!(
-            "{variable}: plain http to another machine would show every {shown} to the network; use https"
-        )));
-    }
-    Ok(())
-}
-
-fn is_absolute(url: &str) -> bool {
-    url.parse::<Uri>().is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https"))
-            && url.host().is_some_and(|it| !it.is_empty())
-    })
-}
-
-fn is_plain_to_another_machine(url: &str) -> bool {
-    let Ok(url) = url.parse::<Uri>() else { return false };
-    url.scheme_str() == Some("http") && !is_here(&url)
-}
-
-/// Whether this machine is meant.
-pub(crate) fn is_here(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default();
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    literal == "localhost" || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -331,36 +254,5 @@ mod tests {
         check("cn-north-1", "aws-cn", "https://dynamodb.cn-north-1.amazonaws.com.cn");
         check("us-gov-west-1", "aws-us-gov", "https://dynamodb.us-gov-west-1.amazonaws.com");
         check("eusc-de-east-1", "aws-eusc", "https://dynamodb.eusc-de-east-1.amazonaws.eu");
-    }
-
-    #[test]
-    fn only_absolute_urls_are_endpoints() {
-        for (url, expected) in [
-            ("http://127.0.0.1:8000", true),
-            ("https://dynamodb.example/", true),
-            ("foo", false),
-            ("localhost:8000", false),
-            ("/foo", false),
-            ("ftp://localhost", false),
-            ("http//localhost", false),
-            ("http://", false),
-            ("", false),
-        ] {
-            assert_eq!(is_absolute(url), expected, "{url:?}");
-        }
-    }
-
-    #[test]
-    fn only_this_machine_is_spoken_to_in_the_clear() {
-        for (url, is_refused) in [
-            ("http://127.0.0.1:8000", false),
-            ("http://localhost:8000", false),
-            ("http://[::1]:8000", false),
-            ("https://dynamodb.eu-central-1.amazonaws.com", false),
-            ("http://10.0.0.1:8000", true),
-            ("http://alternator:8000", true),
-        ] {
-            assert_eq!(is_plain_to_another_machine(url), is_refused, "{url}");
-        }
     }
 }

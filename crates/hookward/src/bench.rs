@@ -22,6 +22,7 @@ use hookward_core::{
     secret::{Secret, SecretRef, Validity},
     source::{SourceName, SourceRules},
 };
+use hookward_secrets as secrets;
 use hookward_server::{Clock, SystemClock};
 use serde::Serialize;
 use tokio::{
@@ -32,7 +33,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{client, failure::Failure, output::say, providers, sample, secrets, serve::runtime};
+use crate::{client, failure::Failure, output::say, providers, sample, serve::runtime};
 
 /// Drives a gateway with pre-signed, unique webhooks and prints requests per second and latency.
 ///

@@ -6,9 +6,9 @@ use hookward_core::config::{self, Config};
 use crate::{
     failure::Failure,
     output::{self, say},
-    secrets::{Vault, is_elsewhere},
     settings::{self, ConfigFile},
 };
+use hookward_secrets::{Vault, is_elsewhere};
 
 /// Finds every mistake in a configuration at once, with its line and what to do. Starts nothing.
 ///

@@ -7,6 +7,7 @@ use hookward_core::{
     config::{Config, Diagnostic, Dialect, LogConfig, LogFormat},
     secret::{Secret, Validity},
 };
+use hookward_secrets::Vault;
 use hookward_server::{Gateway, Server, SystemClock};
 use hookward_store::Store;
 
@@ -15,7 +16,6 @@ use crate::{
     logging,
     output::say,
     sample,
-    secrets::Vault,
     serve::runtime,
     settings::{self, Followed},
     signals::Signals,

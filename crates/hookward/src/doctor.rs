@@ -5,13 +5,13 @@ use hookward_core::{
     config::{Config, Diagnostic, StoreConfig},
     secret::SecretRef,
 };
+use hookward_secrets::{Backends, Vault, sources};
 use hookward_store::dynamodb::policy::Role;
 
 use crate::{
     dynamodb::iam::parse_role,
     failure::Failure,
     output::say,
-    secrets::{Backends, Vault},
     serve::runtime,
     settings::{self, ConfigFile},
 };
@@ -115,8 +115,8 @@ fn secrets(config: &Config, vault: &Vault, role: Role) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for source in &config.sources {
-        let references: Vec<_> = settings::of_source(source).collect();
-        let (_, wrong) = settings::source_secrets(source, vault);
+        let references: Vec<_> = sources::references(source).collect();
+        let (_, wrong) = sources::source_secrets(source, vault);
         findings.push(found(format!("source {}", source.name()), &references, wrong));
     }
     for destination in &config.destinations {

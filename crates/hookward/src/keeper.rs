@@ -1,13 +1,15 @@
 //! Keeps a running gateway's secrets up to date: looks them up again now and then, and when a signature was wrong.
 
-use std::{collections::BTreeSet, convert::Infallible, fmt, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, fmt};
 
 use async_trait::async_trait;
 use hookward_core::{
     SourceName,
     config::Config,
-    limits,
     secret::{Secret, SecretRef},
+};
+use hookward_secrets::{
+    self as secrets, Look, Renewed, SecretError, Vault, Whole, can_change, pace::pause, sources,
 };
 use hookward_server::{
     Gateway, Server,
@@ -21,7 +23,6 @@ use tokio::{
 
 use crate::{
     failure::Failure,
-    secrets::{self, Look, Renewed, SecretError, Vault, Whole, can_change},
     settings::{self, ConfigFile, Followed},
 };
 
@@ -112,7 +113,7 @@ impl Keeper {
         let mut kept = self.kept.lock().await;
         let mut references = which(&kept.config);
         references.retain(can_change);
-        let region = settings::secrets_region(&kept.config);
+        let region = sources::region(&kept.config);
         let looked = self.backends.look(&references, region).await;
         let Kept { config, vault } = &mut *kept;
         let now = gateway.clock.elapsed();
@@ -160,20 +161,11 @@ impl fmt::Debug for Keeper {
 #[async_trait]
 impl LearnSecret for Keeper {
     async fn learn(&self, source: &SourceName, secret: &Secret) -> Result<(), NotLearnt> {
-        let failed = |why: &dyn fmt::Display| NotLearnt::Failed(why.to_string());
-        secret.clone().strong().map_err(|weak| failed(&weak))?;
         let kept = self.kept.lock().await;
         let source = kept.config.source(source.as_str()).ok_or(NotLearnt::Known)?;
-        let learned = source.secrets.iter().find_map(|it| match &it.reference {
-            SecretRef::Learned(path) => Some(path),
-            _ => None,
-        });
-        let path = learned.ok_or_else(|| {
-            NotLearnt::Failed("no secret of this source is `learned:/path`".to_owned())
-        })?;
-        secrets::keep(path, secret).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => NotLearnt::Known,
-            _ => NotLearnt::Failed(format!("{}: {error}", path.display())),
+        secrets::learn(source, secret).map_err(|why| match why {
+            secrets::NotLearnt::Known => NotLearnt::Known,
+            secrets::NotLearnt::Failed(why) => NotLearnt::Failed(why),
         })
     }
 }
@@ -214,14 +206,7 @@ fn show(gateway: &Gateway, kept: &Kept, stayed: &[SecretRef]) {
 /// The references of these sources.
 fn of_sources(config: &Config, names: &BTreeSet<SourceName>) -> Vec<SecretRef> {
     let sources = config.sources.iter().filter(|source| names.contains(source.name()));
-    sources.flat_map(settings::of_source).cloned().collect()
-}
-
-/// How long to wait before all secrets are looked up again: never longer than asked for, sooner after trouble, and not
-/// at the same time as the gateways that were started with this one. `dice` is from 0 to 1.
-fn pause(refresh: Duration, troubled: bool, dice: f64) -> Duration {
-    let longest = if troubled { refresh.min(limits::SECRETS_RETRY) } else { refresh };
-    longest.mul_f64(1.0 - dice.clamp(0.0, 1.0) / 5.0)
+    sources.flat_map(sources::references).cloned().collect()
 }
 
 #[cfg(test)]
@@ -246,7 +231,7 @@ mod tests {
     use http::{HeaderMap, Method};
 
     use super::*;
-    use crate::secrets::{Verdict, Versions};
+    use hookward_secrets::{Verdict, Versions};
 
     const CONFIG: &str = r#"
 [server]

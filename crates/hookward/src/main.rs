@@ -23,7 +23,6 @@ mod operator;
 mod output;
 mod providers;
 mod sample;
-mod secrets;
 mod send;
 mod serve;
 mod settings;

@@ -7,6 +7,7 @@ use hookward_core::{
     EventKey, SourceName, Timestamp,
     config::{Config, StoreConfig},
 };
+use hookward_secrets::{self as secrets, sources};
 use hookward_server::{
     Clock as _, SystemClock,
     admin::{
@@ -22,7 +23,7 @@ use crate::{
     aws,
     client::{Http, NoAnswer},
     failure::Failure,
-    secrets, serve, settings,
+    serve,
 };
 
 /// Where the events are reached.
@@ -81,7 +82,7 @@ impl Operator {
                 failure.and("to look into a running gateway, give it an [admin] section")
             });
         };
-        let token = secrets::follow(&admin.token, settings::secrets_region(config)).await;
+        let token = secrets::follow(&admin.token, sources::region(config)).await;
         let token = match token {
             // Where no gateway runs there is nobody to show it to.
             Err(error) if error.is_denied() && !listens(admin.listen).await => {

@@ -11,6 +11,7 @@ use hookward_core::{
     secret::{SecretRef, Validity},
     source::{SourceName, SourceRules},
 };
+use hookward_secrets::{self as secrets, Backends, Vault, sources};
 use hookward_server::{Clock as _, SystemClock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
@@ -19,7 +20,6 @@ use crate::{
     failure::Failure,
     output::say,
     providers, sample,
-    secrets::{self, Backends, Vault},
     serve::runtime,
     settings::{self, ConfigFile},
 };
@@ -99,11 +99,11 @@ impl Send {
         if let Some(name) = &self.source {
             let (config, _) = self.file.load()?;
             let found = settings::source_named(&config, name)?;
-            let references: Vec<_> = settings::of_source(found).cloned().collect();
-            let region = settings::secrets_region(&config);
+            let references: Vec<_> = sources::references(found).cloned().collect();
+            let region = sources::region(&config);
             let backends = Backends::default();
             let vault = runtime()?.block_on(Vault::of(&references, region, &backends));
-            let source = settings::source(found, &vault)
+            let source = sources::source(found, &vault)
                 .map_err(|mistakes| Failure::config(self.file.listed(&mistakes)))?;
             let scheme = if config.server.tls.is_some() { "https" } else { "http" };
             let own = format!("{scheme}://{}{}", config.server.listen, found.rules.path);

@@ -11,6 +11,7 @@ use hookward_core::{
     config::{Config, StoreConfig},
     rate::Budget,
 };
+use hookward_secrets::Backends;
 use hookward_server::{Gateway, Server, SystemClock, gateway::LearnSecret};
 use hookward_store::{
     Store,
@@ -23,7 +24,6 @@ use crate::{
     failure::Failure,
     keeper::Keeper,
     logging,
-    secrets::Backends,
     settings::{ConfigFile, Followed},
     signals::{Signals, Told},
 };

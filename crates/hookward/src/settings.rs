@@ -7,13 +7,13 @@ use std::{
 
 use clap::Args;
 use hookward_core::{
-    Source,
-    config::{
-        Admin, Config, DestinationConfig, Diagnostic, Dialect, Place, SecretConfig, SourceConfig,
-        StoreConfig,
-    },
-    scheme::{Scheme, SchemeError},
-    secret::{Secret, SecretRef, Validity},
+    config::{Admin, Config, DestinationConfig, Diagnostic, Dialect, SourceConfig},
+    scheme::SchemeError,
+    secret::{Secret, SecretRef},
+};
+use hookward_secrets::{
+    Look, Vault,
+    sources::{self, used},
 };
 use hookward_server::{
     admin::AdminToken,
@@ -21,10 +21,7 @@ use hookward_server::{
     gateway::RoutesBuilder,
 };
 
-use crate::{
-    failure::Failure,
-    secrets::{Look, SecretError, Vault, Whole},
-};
+use crate::failure::Failure;
 
 /// The source that somebody named, or which ones there are.
 pub(crate) fn source_named<'c>(
@@ -108,7 +105,7 @@ pub(crate) struct Followed {
 /// Every reference to a secret, each one once.
 pub(crate) fn references(config: &Config) -> Vec<SecretRef> {
     let mut references: Vec<SecretRef> = Vec::new();
-    let sources = config.sources.iter().flat_map(of_source);
+    let sources = config.sources.iter().flat_map(sources::references);
     let destinations = config.destinations.iter().flat_map(of_destination);
     let token = config.admin.iter().map(|admin| &admin.token);
     for reference in sources.chain(destinations).chain(token) {
@@ -119,38 +116,22 @@ pub(crate) fn references(config: &Config) -> Vec<SecretRef> {
     references
 }
 
-/// The references of a source.
-pub(crate) fn of_source(config: &SourceConfig) -> impl Iterator<Item = &SecretRef> {
-    config.secrets.iter().chain(&config.verify_token).map(|it| &it.reference)
-}
-
 /// The references of a destination.
 pub(crate) fn of_destination(config: &DestinationConfig) -> impl Iterator<Item = &SecretRef> {
     std::iter::once(&config.secret).chain(&config.previous_secret)
 }
 
-/// The AWS region of secrets that name none, where the file says it.
-pub(crate) fn secrets_region(config: &Config) -> Option<&str> {
-    let of_store = match &config.store {
-        StoreConfig::DynamoDb(store) => store.region.as_deref(),
-        StoreConfig::Embedded(_) => None,
-    };
-    config.secrets.region.as_deref().or(of_store)
-}
-
 /// What all references of a configuration lead to.
 pub(crate) async fn look(config: &Config, backends: &dyn Look) -> Vault {
-    Vault::of(&references(config), secrets_region(config), backends).await
+    Vault::of(&references(config), sources::region(config), backends).await
 }
 
 /// What is wrong with the secrets that were looked up: all of it, in the order of the file, each with its place.
 pub(crate) fn mistakes(config: &Config, vault: &Vault) -> Vec<Diagnostic> {
-    let sources = config.sources.iter().flat_map(|it| source_secrets(it, vault).1);
-    let tokens = config.sources.iter().flat_map(|it| &it.verify_token);
-    let tokens = tokens.filter_map(|it| verify_token(it, vault).err());
+    let sources = config.sources.iter().flat_map(|it| sources::mistakes(it, vault));
     let destinations = config.destinations.iter().flat_map(|it| destination_secrets(it, vault).1);
     let token = config.admin.iter().filter_map(|it| token_of(it, vault).1);
-    let mut mistakes: Vec<_> = sources.chain(tokens).chain(destinations).chain(token).collect();
+    let mut mistakes: Vec<_> = sources.chain(destinations).chain(token).collect();
     mistakes.sort_by_key(|it| (it.line, it.column));
     mistakes
 }
@@ -161,7 +142,8 @@ pub(crate) fn follow(config: &Config, vault: &Vault) -> Result<Followed, Vec<Dia
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let sources = config.sources.iter().map(|it| source(it, vault)).collect::<Result<_, _>>()?;
+    let sources =
+        config.sources.iter().map(|it| sources::source(it, vault)).collect::<Result<_, _>>()?;
     let destinations = config.destinations.iter().map(|it| destination(it, vault));
     let destinations = destinations.collect::<Result<_, _>>()?;
     let token = config.admin.as_ref().map(|it| admin_token(it, vault)).transpose()?;
@@ -171,30 +153,26 @@ pub(crate) fn follow(config: &Config, vault: &Vault) -> Result<Followed, Vec<Dia
 /// What becomes of a running gateway when secrets have changed: whatever has one left goes on. With what is wrong.
 pub(crate) fn go_on(config: &Config, vault: &Vault) -> (Followed, Vec<Diagnostic>) {
     let mut wrong = mistakes(config, vault);
-    let mut said = |place: &Place, what: String| wrong.push(Diagnostic::error(place, what, None));
     let mut sources = Vec::with_capacity(config.sources.len());
     for it in &config.sources {
-        let (secrets, _) = source_secrets(it, vault);
-        let made = Source::new(it.rules.clone(), secrets).unwrap_or_else(|_| {
-            said(&it.place, "no secret of it counts any more: it takes nothing".to_owned());
-            Source::revoked(it.rules.clone())
-        });
-        let token = it.verify_token.as_ref().map(|it| verify_token(it, vault));
-        sources.push(made.with_verify_token(token.transpose().ok().flatten().flatten()));
+        let (source, revoked) = sources::go_on(it, vault);
+        wrong.extend(revoked);
+        sources.push(source);
     }
     let mut destinations = Vec::with_capacity(config.destinations.len());
     for it in &config.destinations {
         match destination(it, vault) {
             Ok(made) => destinations.push(made),
-            Err(_) => said(
-                &it.place,
-                "there is no secret to sign with any more: its events wait".to_owned(),
-            ),
+            Err(_) => {
+                let what = "there is no secret to sign with any more: its events wait";
+                wrong.push(Diagnostic::error(&it.place, what, None));
+            }
         }
     }
     let token = config.admin.as_ref().map(|it| {
         token_of(it, vault).0.unwrap_or_else(|| {
-            said(&it.place, "there is no token any more: it lets nobody in".to_owned());
+            let what = "there is no token any more: it lets nobody in";
+            wrong.push(Diagnostic::error(&it.place, what, None));
             AdminToken::revoked()
         })
     });
@@ -207,11 +185,7 @@ pub(crate) fn suits(
     reference: &SecretRef,
     secret: &Secret,
 ) -> Result<(), SchemeError> {
-    for source in &config.sources {
-        for it in source.secrets.iter().filter(|it| it.reference == *reference) {
-            verifies(source, it)(secret.clone())?;
-        }
-    }
+    sources::suits(&config.sources, reference, secret)?;
     if config.destinations.iter().flat_map(of_destination).any(|it| it == reference) {
         signs(secret.clone())?;
     }
@@ -219,43 +193,6 @@ pub(crate) fn suits(
         lets_in(secret.clone())?;
     }
     Ok(())
-}
-
-/// A source with its secrets.
-pub(crate) fn source(config: &SourceConfig, vault: &Vault) -> Result<Source, Vec<Diagnostic>> {
-    let (secrets, wrong) = source_secrets(config, vault);
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
-    let token = config.verify_token.as_ref().map(|it| verify_token(it, vault)).transpose();
-    let token = token.map_err(|wrong| vec![wrong])?.flatten();
-    Source::new(config.rules.clone(), secrets)
-        .map(|source| source.with_verify_token(token))
-        .map_err(|wrong| vec![Diagnostic::error(&config.place, wrong.to_string(), None)])
-}
-
-/// The secrets of a source that can be used, and what is wrong with the others.
-pub(crate) fn source_secrets(
-    config: &SourceConfig,
-    vault: &Vault,
-) -> (Vec<(Secret, Validity)>, Vec<Diagnostic>) {
-    let (mut secrets, mut wrong) = (Vec::new(), Vec::new());
-    for it in &config.secrets {
-        let (used, mistake) = used(vault, &it.reference, &it.place, None, verifies(config, it));
-        secrets.extend(used.into_iter().map(|(secret, ())| (secret, it.validity)));
-        wrong.extend(mistake);
-    }
-    (secrets, wrong)
-}
-
-/// The token of a source's questions.
-fn verify_token(it: &SecretConfig, vault: &Vault) -> Result<Option<Secret>, Diagnostic> {
-    let strong = |secret: Secret| {
-        let judged = secret.strong().map(drop);
-        judged.map_err(|reason| SchemeError::WeakSecret { index: 0, reason })
-    };
-    let (tokens, wrong) = used(vault, &it.reference, &it.place, None, strong);
-    wrong.map_or_else(|| Ok(tokens.into_iter().next().map(|(token, ())| token)), Err)
 }
 
 /// A destination with its secrets.
@@ -304,59 +241,10 @@ pub(crate) fn token_of(config: &Admin, vault: &Vault) -> (Option<AdminToken>, Op
     (tokens.into_iter().map(|(_, token)| token).reduce(AdminToken::or), wrong)
 }
 
-/// Whether a source can verify with a secret.
-fn verifies<'c>(
-    source: &'c SourceConfig,
-    it: &'c SecretConfig,
-) -> impl Fn(Secret) -> Result<(), SchemeError> + 'c {
-    |secret| Scheme::new(source.rules.scheme.clone(), vec![(secret, it.validity)]).map(drop)
-}
-
 fn signs(secret: Secret) -> Result<(), SchemeError> {
     destination::signer(secret).map(drop)
 }
 
 fn lets_in(secret: Secret) -> Result<AdminToken, SchemeError> {
     AdminToken::new(secret).map_err(|reason| SchemeError::WeakSecret { index: 0, reason })
-}
-
-/// The secrets that a reference leads to, the current one first, and what is made of each. What is wrong with the current one is
-/// about the place of the reference; a former one that is of no use, such as the placeholder before the first secret, is left out.
-fn used<T>(
-    vault: &Vault,
-    reference: &SecretRef,
-    place: &Place,
-    help: Option<&str>,
-    use_it: impl Fn(Secret) -> Result<T, SchemeError>,
-) -> (Vec<(Secret, T)>, Option<Diagnostic>) {
-    let refused = |why: String, help: Option<&str>| {
-        let message = format!("{reference} is refused: {why}");
-        Diagnostic::error(place, message, help.map(str::to_owned))
-    };
-    let lost = |why: &SecretError| Diagnostic::error(place, Whole(why).to_string(), why.todo());
-    let versions = match vault.get(reference) {
-        // Not looked up: what is elsewhere is not missed here.
-        None => return (Vec::new(), None),
-        Some(Err(why)) if why.is_to_come() => return (Vec::new(), None),
-        Some(Err(why)) => return (Vec::new(), Some(lost(why))),
-        Some(Ok(versions)) => versions,
-    };
-    let mut made = Vec::with_capacity(2);
-    let mut wrong = None;
-    match &versions.current {
-        Ok(secret) => match use_it(secret.clone()) {
-            Ok(it) => made.push((secret.clone(), it)),
-            Err(SchemeError::WeakSecret { reason, .. }) => {
-                wrong = Some(refused(reason.to_string(), help));
-            }
-            Err(other) => wrong = Some(refused(other.to_string(), help)),
-        },
-        Err(why) => wrong = Some(lost(why)),
-    }
-    if let Some(secret) = &versions.previous
-        && let Ok(it) = use_it(secret.clone())
-    {
-        made.push((secret.clone(), it));
-    }
-    (made, wrong)
 }

@@ -225,7 +225,7 @@ section! {
         /// How many write units of DynamoDB its events may use at each gateway, in the long run; as many as the number says at a stroke. Counted is what the calls for this source cost, its share of the journal aside. Above it the sender is told to come later, before anything is written.
         optional write_budget: RATE => Rate = "no limit";
         /// The status that tells it that it is over its budget. 429 for senders that are known to try again after it.
-        default over_budget: Status(&[429, 503]) => u16 = 503;
+        optional over_budget: Status(&[429, 503]) => u16 = "`503`; in the Python library `429`";
         /// The status that tells it that an event was accepted.
         optional answer: Status(&[200, 201, 202, 204]) => u16 = "what the provider wants, otherwise 200";
         /// Whether the answer to a duplicate has the header `Hookward-Duplicate: 1`. It tells whoever holds the secret which ids are known; otherwise only logs and metrics tell.

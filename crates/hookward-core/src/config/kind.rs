@@ -12,7 +12,6 @@ use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
 use super::{
-    Dialect,
     diagnostic::{did_you_mean, quoted, similar},
     section::{At, Context, Section, SectionDoc, Spot, schema_of},
     unit::{duration_text, parse_duration, parse_size, size_text},
@@ -581,11 +580,12 @@ impl Kind for SecretReference {
         let Some(text) = value.as_str() else { return mistyped(self, value, spot, context) };
         let Ok(reference) = text.parse::<SecretRef>();
         let variable = |name: &str| {
-            !name.starts_with(|c: char| c.is_ascii_digit())
+            !name.is_empty()
+                && !name.starts_with(|c: char| c.is_ascii_digit())
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         };
         let (message, help) = match &reference {
-            SecretRef::Env(name) if !variable(name) => (
+            SecretRef::Env(name) | SecretRef::EnvIfSet(name) if !variable(name) => (
                 "what follows env: is not the name of an environment variable",
                 "a name has letters, digits and _, such as env:STRIPE_WEBHOOK_SECRET",
             ),
@@ -611,6 +611,7 @@ impl Kind for SecretReference {
                 "a name has letters, digits and any of / _ . - and names no version, such as aws-ssm:/prod/stripe",
             ),
             SecretRef::Env(_)
+            | SecretRef::EnvIfSet(_)
             | SecretRef::File(_)
             | SecretRef::Learned(_)
             | SecretRef::Credential(_)
@@ -628,9 +629,13 @@ impl Kind for SecretReference {
             {
                 ("nothing follows the colon", WHERE)
             }
-            SecretRef::Literal(_) if context.dialect == Dialect::Dev => {
+            SecretRef::Literal(_) if context.dialect.takes_literals() => {
                 return Some(SecretRef::Literal(Secret::new(text.to_owned())));
             }
+            SecretRef::Literal(_) if context.dialect.is_library() => (
+                "a secret is not written in settings, where it would be copied along with them",
+                WHERE,
+            ),
             SecretRef::Literal(_) => (
                 "a secret is not written in this file, where it would be copied along with it",
                 WHERE,

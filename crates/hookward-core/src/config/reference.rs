@@ -73,7 +73,7 @@ const UNITS: &str = "```
 * A **duration** is a whole number and one of `ms`, `s`, `m`, `h`, `d`: `\"30s\"`, `\"30d\"`.
 * A **size** is a whole number and one of `B`, `KiB`, `MiB`, `GiB`: `\"256KiB\"`.
 * A **rate** is a whole number and one of `/s`, `/m`, `/h`, `/d`: `\"500/s\"`.
-* A **secret** is never written here. `\"env:NAME\"` is an environment variable, `\"file:/path\"` a file's content,
+* A **secret** is never written here. `\"env:NAME\"` is an environment variable (`\"env:NAME?\"` one that need not be set), `\"file:/path\"` a file's content,
   `\"credential:NAME\"` a credential of systemd, `\"aws-sm:NAME\"` a secret of AWS Secrets Manager (`\"aws-sm:NAME#KEY\"` a key of
   its JSON), `\"aws-ssm:/NAME\"` a `SecureString` parameter: see [Secrets](secrets.md). No secret may serve two purposes.
 * A relative **path** is relative to the folder of this file.

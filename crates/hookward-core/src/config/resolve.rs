@@ -40,6 +40,9 @@ pub(super) fn config(
     context: &mut Context<'_>,
 ) -> Option<Config> {
     let mut secrets = Secrets::default();
+    context.refuse_gateway_key(&file.admin, "the library has no admin listener");
+    let why = "the application itself handles the events: there is nowhere to deliver them";
+    context.refuse_gateway_key(&file.destinations, why);
     let listen = file.server.value.listen.clone();
     let server = server(file.server.value, context);
     let admin = admin(file.admin, &listen, &mut secrets, context);
@@ -112,7 +115,7 @@ fn server(written: file::Server, context: &mut Context<'_>) -> Server {
         );
     }
     if !listen.value.ip().is_loopback() && tls.is_none() && !has_proxies {
-        context.warning(
+        context.gateway_warning(
             &listen.spot,
             "webhooks are taken without TLS from outside this machine, for everyone on the way to read",
             "set `tls`; or put a proxy that speaks TLS in front and name it in `trusted_proxies`",
@@ -157,7 +160,7 @@ fn admin(
         Slot::Is(written) => written.value,
         Slot::Wrong => return Err(Reported),
         Slot::Absent => {
-            context.warning(
+            context.gateway_warning(
                 &Spot { offset: 0, path: String::new() },
                 "without [admin] there is no health check, no metrics and no replay of dead letters",
                 "add [admin] with token = \"env:HOOKWARD_ADMIN_TOKEN\"; it listens on loopback",

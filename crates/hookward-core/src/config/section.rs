@@ -211,13 +211,32 @@ impl<'t> Context<'t> {
         message: impl fmt::Display,
         help: impl Into<String>,
     ) {
-        if self.dialect == Dialect::File {
+        if self.dialect != Dialect::Dev {
             let help = Some(help.into()).filter(|help: &String| !help.is_empty());
             self.found.push(Diagnostic::warning(&self.place(spot), message.to_string(), help));
         }
     }
 
-    /// The same about a place that is known already.
+    /// The same about what only a gateway does.
+    pub(super) fn gateway_warning(
+        &mut self,
+        spot: &Spot,
+        message: impl fmt::Display,
+        help: impl Into<String>,
+    ) {
+        if !self.dialect.is_library() {
+            self.warning(spot, message, help);
+        }
+    }
+
+    /// An error about what only a gateway does.
+    pub(super) fn refuse_gateway_key<T>(&mut self, slot: &Slot<T>, why: &str) {
+        if let (true, Some(written)) = (self.dialect.is_library(), slot.get()) {
+            self.error_with_help(&written.spot, why, "leave it out: it is for the gateway");
+        }
+    }
+
+    /// A warning about a place of a gateway's file that is known already.
     pub(super) fn warning_at(&mut self, place: &Place, message: &str, help: &str) {
         if self.dialect == Dialect::File {
             let warning = Diagnostic::warning(place, message.to_owned(), Some(help.to_owned()));

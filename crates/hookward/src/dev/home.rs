@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use aws_sdk_dynamodb::config::Credentials;
 use hookward_core::config::{Config, DynamoDb, StoreConfig};
+use hookward_secrets as secrets;
 use hookward_store::{Store, Usage};
 use http::Uri;
 
@@ -15,7 +16,7 @@ use crate::{
     },
     failure::Failure,
     output::say,
-    sample, secrets, serve, table,
+    sample, serve, table,
 };
 
 /// An emulator asks that there is a region and somebody, and not which and who.
@@ -133,7 +134,7 @@ fn endpoint_here() -> Result<Uri, Failure> {
              AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000; `dev` makes no table in an AWS account",
         ));
     };
-    let is_fit = |url: &Uri| url.scheme().is_some() && aws::is_here(url);
+    let is_fit = |url: &Uri| url.scheme().is_some() && secrets::aws::is_here(url);
     written.parse::<Uri>().ok().filter(is_fit).ok_or_else(|| {
         Failure::config(format!(
             "{variable} is {written}: `dev` makes a table only at a loopback address, such \

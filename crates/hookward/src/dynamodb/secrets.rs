@@ -52,6 +52,7 @@ impl Secrets {
                     add(|it| &mut it.parameters, named);
                 }
                 SecretRef::Env(_)
+                | SecretRef::EnvIfSet(_)
                 | SecretRef::File(_)
                 | SecretRef::Learned(_)
                 | SecretRef::Credential(_)

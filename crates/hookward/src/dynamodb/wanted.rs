@@ -5,6 +5,7 @@ use hookward_core::{
     config::{Completion, Config, DynamoDb, LargeBodies, StoreConfig},
     limits,
 };
+use hookward_secrets as secrets;
 use hookward_store::dynamodb::policy::Features;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     secrets::{Named, Secrets},
     tree::Tree,
 };
-use crate::{aws, failure::Failure, secrets, settings::ConfigFile};
+use crate::{aws, failure::Failure, settings::ConfigFile};
 
 /// The partition key, the sort key, and the attribute that says when an item may be deleted.
 pub(crate) use hookward_store::dynamodb::{EXPIRES as EXPIRY, PK as PARTITION_KEY, SK as SORT_KEY};

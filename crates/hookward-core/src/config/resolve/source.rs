@@ -156,7 +156,7 @@ impl Sources<'_, '_> {
         let budget = budget(written.budget, written.burst, context);
         let write_budget = written.write_budget.ok().map(|rate| {
             if !self.bills_writes {
-                context.warning(
+                context.gateway_warning(
                     &rate.spot,
                     "the embedded store bills no write units, so nothing is held to this",
                     "use `budget`, or remove it",
@@ -263,7 +263,10 @@ impl Sources<'_, '_> {
             body_timeout: written.body_timeout.value,
             budget,
             write_budget,
-            over_budget_status: written.over_budget.value,
+            over_budget_status: written
+                .over_budget
+                .value()
+                .unwrap_or(if context.dialect.is_library() { 429 } else { 503 }),
             accepted_status: written.answer.value().unwrap_or(base.accepted_status),
             handshakes,
             tell_duplicates: written.tell_duplicates.value,
@@ -271,6 +274,7 @@ impl Sources<'_, '_> {
             body_retention: keep.value,
             key_retention,
             destination: destination.ok()?,
+            handled_here: context.dialect.is_library(),
             scheme,
             ..base
         };
@@ -378,11 +382,13 @@ impl Sources<'_, '_> {
         source: &At<String>,
         written: Slot<String>,
     ) -> Result<Option<DestinationName>, Reported> {
+        let why = "the application itself handles the events: there is nowhere to deliver them";
+        self.context.refuse_gateway_key(&written, why);
         let written = match written {
             Slot::Is(written) => written,
             Slot::Wrong => return Err(Reported),
             Slot::Absent => {
-                self.context.warning(
+                self.context.gateway_warning(
                     &source.spot,
                     "without `destination`, events are kept and never delivered",
                     "name a [destinations.<name>] if an application is to have them",

@@ -1,4 +1,7 @@
-//! Following references to secrets: the one place that reads the environment.
+//! Following references to secrets, for the program and for the library: the one place that reads the environment.
+//!
+//! [`Backends`] look at what references lead to, a [`Vault`] keeps it and decides what counts when they are looked at again,
+//! [`sources`] makes sources of it.
 
 use std::{
     fmt, fs,
@@ -13,15 +16,20 @@ use hookward_core::{
 };
 
 mod amazon;
+pub mod aws;
 mod backends;
+mod learning;
+pub mod pace;
+pub mod sources;
 mod vault;
 
-pub(crate) use backends::{Backends, Look};
-pub(crate) use vault::{Renewed, Vault};
+pub use backends::{Backends, Look, Looked};
+pub use learning::{NotLearnt, learn};
+pub use vault::{Renewed, Vault};
 
 /// What a reference leads to.
 #[derive(Clone, Debug)]
-pub(crate) struct Versions {
+pub struct Versions {
     /// The one that counts; or why there is none: its backend says so, and not that it cannot tell.
     pub current: Result<Secret, SecretError>,
     /// The one before it, which counts too while senders move over.
@@ -38,7 +46,7 @@ impl Versions {
     }
 
     /// Whether nothing counts any more.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.current.is_err() && self.previous.is_none()
     }
 
@@ -55,7 +63,7 @@ impl Versions {
 
 /// Why a reference leads nowhere. Names the reference, never what is behind it.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum SecretError {
+pub enum SecretError {
     #[error("{0}: the environment variable is not set (or is not text)")]
     NoVariable(SecretRef),
     #[error("{reference}: cannot read {path}")]
@@ -82,7 +90,7 @@ pub(crate) enum SecretError {
 
 /// What AWS says of a secret that it does not give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It is not there, or not any more.
     Gone,
     /// It is there, and no secret can be made of it.
@@ -97,7 +105,7 @@ pub(crate) enum Verdict {
 
 impl SecretError {
     /// What to do about it.
-    pub(crate) fn todo(&self) -> Option<String> {
+    pub fn todo(&self) -> Option<String> {
         let Self::Amazon { reference, verdict, .. } = self else { return None };
         Some(match verdict {
             Verdict::Impossible => return None,
@@ -120,25 +128,26 @@ impl SecretError {
         })
     }
 
-    /// Whether the secret has yet to be learnt.
-    pub(crate) fn is_to_come(&self) -> bool {
-        matches!(self, Self::NoFile { reference: SecretRef::Learned(_), cause, .. }
+    /// Whether there need not be a secret: it has yet to be learnt, or may be absent.
+    pub fn is_to_come(&self) -> bool {
+        matches!(self, Self::NoVariable(SecretRef::EnvIfSet(_)))
+            || matches!(self, Self::NoFile { reference: SecretRef::Learned(_), cause, .. }
             if cause.kind() == io::ErrorKind::NotFound)
     }
 
     /// Whether it may pass by itself, so that another try makes sense.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         matches!(self, Self::Amazon { verdict: Verdict::Unknown, .. })
     }
 
     /// Whether the credentials may not.
-    pub(crate) fn is_denied(&self) -> bool {
+    pub fn is_denied(&self) -> bool {
         matches!(self, Self::Amazon { verdict: Verdict::Denied, .. })
     }
 }
 
 /// An error and its cause, in one line.
-pub(crate) struct Whole<'e>(pub &'e SecretError);
+pub struct Whole<'e>(pub &'e SecretError);
 
 impl fmt::Display for Whole<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,20 +171,17 @@ pub(crate) fn keep(path: &Path, secret: &Secret) -> io::Result<()> {
 }
 
 /// Whether a reference leads out of this machine.
-pub(crate) fn is_elsewhere(reference: &SecretRef) -> bool {
+pub fn is_elsewhere(reference: &SecretRef) -> bool {
     matches!(reference, SecretRef::AwsSm { .. } | SecretRef::AwsSsm(_))
 }
 
 /// Whether a reference can lead to another secret while the process runs.
-pub(crate) fn can_change(reference: &SecretRef) -> bool {
-    !matches!(reference, SecretRef::Env(_) | SecretRef::Literal(_))
+pub fn can_change(reference: &SecretRef) -> bool {
+    !matches!(reference, SecretRef::Env(_) | SecretRef::EnvIfSet(_) | SecretRef::Literal(_))
 }
 
 /// The secret that a single reference leads to.
-pub(crate) async fn follow(
-    reference: &SecretRef,
-    region: Option<&str>,
-) -> Result<Secret, SecretError> {
+pub async fn follow(reference: &SecretRef, region: Option<&str>) -> Result<Secret, SecretError> {
     let backends = Backends::default();
     let looked = backends.look(std::slice::from_ref(reference), region).await.pop();
     looked.expect("one for each reference")?.current
@@ -184,7 +190,7 @@ pub(crate) async fn follow(
 /// The secret that a reference leads to on this machine; `None` when it leads elsewhere.
 fn follow_here(reference: &SecretRef) -> Option<Result<Secret, SecretError>> {
     Some(match reference {
-        SecretRef::Env(name) => variable(name)
+        SecretRef::Env(name) | SecretRef::EnvIfSet(name) => variable(name)
             .map(Secret::new)
             .ok_or_else(|| SecretError::NoVariable(reference.clone())),
         SecretRef::File(path) | SecretRef::Learned(path) => {
@@ -207,7 +213,7 @@ fn credential(reference: &SecretRef, name: &str) -> Result<Secret, SecretError> 
 
 /// A variable of the environment.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-pub(crate) fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

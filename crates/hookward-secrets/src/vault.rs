@@ -12,7 +12,7 @@ use super::{Look, SecretError, Versions, backends::Looked, follow_here, is_elsew
 
 /// The secrets that references have led to: in memory only, wiped when they go.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Vault {
+pub struct Vault {
     entries: Vec<Entry>,
 }
 
@@ -27,7 +27,7 @@ struct Entry {
 
 /// What a look at a reference has changed.
 #[derive(Debug)]
-pub(crate) enum Renewed {
+pub enum Renewed {
     /// Nothing; after trouble, if any.
     Same { recovered: bool },
     /// Other secrets count from now on, or none.
@@ -38,11 +38,7 @@ pub(crate) enum Renewed {
 
 impl Vault {
     /// What all of these lead to.
-    pub(crate) async fn of(
-        references: &[SecretRef],
-        region: Option<&str>,
-        backends: &dyn Look,
-    ) -> Self {
+    pub async fn of(references: &[SecretRef], region: Option<&str>, backends: &dyn Look) -> Self {
         let looked = backends.look(references, region).await;
         let entries = references.iter().zip(looked).map(|(reference, known)| Entry {
             reference: reference.clone(),
@@ -53,7 +49,7 @@ impl Vault {
     }
 
     /// What those lead to that stay on this machine. The others are not looked at.
-    pub(crate) fn here(references: &[SecretRef]) -> Self {
+    pub fn here(references: &[SecretRef]) -> Self {
         let entries = references.iter().filter_map(|reference| {
             let known = follow_here(reference)?.map(Versions::only);
             Some(Entry { reference: reference.clone(), known, trouble: None })
@@ -62,26 +58,22 @@ impl Vault {
     }
 
     /// What this one leads to, if it was looked at.
-    pub(crate) fn get(&self, reference: &SecretRef) -> Option<&Looked> {
+    pub fn get(&self, reference: &SecretRef) -> Option<&Looked> {
         self.entries.iter().find(|it| it.reference == *reference).map(|it| &it.known)
     }
 
     /// Whether this one leads to no secret any more.
-    pub(crate) fn is_revoked(&self, reference: &SecretRef) -> bool {
+    pub fn is_revoked(&self, reference: &SecretRef) -> bool {
         matches!(self.get(reference), Some(Ok(versions)) if versions.is_empty())
     }
 
     /// Whether some of it may be there at another try.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         self.entries.iter().any(|it| it.known.as_ref().is_err_and(SecretError::may_pass))
     }
 
     /// Takes over what `former` knows and this one does not; which it is, and why.
-    pub(crate) fn keep_from(
-        &mut self,
-        former: &Self,
-        now: Duration,
-    ) -> Vec<(SecretRef, SecretError)> {
+    pub fn keep_from(&mut self, former: &Self, now: Duration) -> Vec<(SecretRef, SecretError)> {
         let mut kept = Vec::new();
         for entry in &mut self.entries {
             if let (Err(why), Some(Ok(known))) = (&entry.known, former.get(&entry.reference)) {
@@ -97,7 +89,7 @@ impl Vault {
     ///
     /// `suits` says whether a secret can be used. A file that does not suit is being written, or was written wrongly: the
     /// last good secret stays. A backend changes a secret in one step, so that what does not suit was put there.
-    pub(crate) fn renew(
+    pub fn renew(
         &mut self,
         reference: &SecretRef,
         looked: Looked,

@@ -7,18 +7,18 @@ use tokio::sync::OnceCell;
 use super::{SecretError, Verdict, Versions, amazon::Amazon, follow_here, is_elsewhere};
 
 /// What a look at a reference finds: the versions that there are, perhaps none; or why nothing is known of it.
-pub(crate) type Looked = Result<Versions, SecretError>;
+pub type Looked = Result<Versions, SecretError>;
 
 /// Who is asked for secrets.
 #[async_trait]
-pub(crate) trait Look: Send + Sync {
+pub trait Look: Send + Sync {
     /// Looks at each of the references, in their order. `region` is for those that name none.
     async fn look(&self, references: &[SecretRef], region: Option<&str>) -> Vec<Looked>;
 }
 
 /// This machine and AWS.
 #[derive(Debug, Default)]
-pub(crate) struct Backends {
+pub struct Backends {
     amazon: OnceCell<Amazon>,
 }
 

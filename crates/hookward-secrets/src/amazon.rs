@@ -17,10 +17,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::{SecretError, Verdict, Versions, backends::Looked};
-use crate::{
-    aws::{self, SecretClients},
-    failure::Failure,
-};
+use crate::aws::{self, SecretClients, Unfit};
 
 /// Secrets asked for at once: Systems Manager takes 40 a second of an account.
 const AT_ONCE: usize = 8;
@@ -30,7 +27,7 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Amazon(SecretClients);
 
 impl Amazon {
-    pub(crate) async fn connect(region: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) async fn connect(region: Option<&str>) -> Result<Self, Unfit> {
         Ok(Self(aws::secret_clients(region).await?))
     }
 
@@ -144,6 +141,7 @@ impl Place {
             SecretRef::AwsSm { name, .. } => Some(Self::Secret(name.clone())),
             SecretRef::AwsSsm(name) => Some(Self::Parameter(name.clone())),
             SecretRef::Env(_)
+            | SecretRef::EnvIfSet(_)
             | SecretRef::File(_)
             | SecretRef::Learned(_)
             | SecretRef::Credential(_)
@@ -255,7 +253,7 @@ fn verdict(code: Option<&str>, said: &str) -> Verdict {
         Some("ResourceNotFoundException" | "ParameterNotFound") => Verdict::Gone,
         // The only code that is told apart by its text: the same one says that a secret is being created.
         Some("InvalidRequestException") if said.contains("delet") => Verdict::Gone,
-        Some("AccessDenied" | "AccessDeniedException" | "DecryptionFailure" | "InvalidKeyId") => {
+        Some("AccessDenied" | "AccessDeniedException" | "DecryptionUnfit" | "InvalidKeyId") => {
             Verdict::Denied
         }
         Some("ValidationException" | "InvalidParameterException") => Verdict::Impossible,
@@ -280,7 +278,7 @@ mod tests {
         let created = "You can't perform this operation while the secret is being created.";
         check("InvalidRequestException", created, Verdict::Unknown);
         check("AccessDeniedException", "", Verdict::Denied);
-        check("DecryptionFailure", "", Verdict::Denied);
+        check("DecryptionUnfit", "", Verdict::Denied);
         check("ValidationException", "", Verdict::Impossible);
         for code in ["ThrottlingException", "InternalServiceError", "ExpiredTokenException"] {
             check(code, "", Verdict::Unknown);
