@@ -27,7 +27,8 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "python/tests"))
 
 import boto3  # noqa: E402
-from servers.dynamodb_local import CREDENTIALS, dynamodb_local  # noqa: E402
+from servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local  # noqa: E402
+from servers.process import cpu_seconds  # noqa: E402
 from servers.server import Server, gunicorn, uvicorn  # noqa: E402
 
 
@@ -70,11 +71,12 @@ SERVERS: dict[str, Callable[[Side], list[str]]] = {
 class Measured:
     per_second: float
     cpu_us: float
+    engine_us: float
     p50_us: int
     p99_us: int
 
 
-def drive(binary: Path, server: Server, side: Side, load: Load, connections: int, secret: str) -> Measured:
+def drive(binary: Path, engine: Engine, server: Server, side: Side, load: Load, connections: int, secret: str) -> Measured:
     command = [str(binary), "bench", "--json", "--url", f"http://127.0.0.1:{server.port}{side.path}"]
     command += ["--secret", "env:BENCH_SECRET", "--connections", str(connections)]
     environment = {**os.environ, "BENCH_SECRET": secret}
@@ -89,14 +91,15 @@ def drive(binary: Path, server: Server, side: Side, load: Load, connections: int
 
     expected = side.forged_status if load.forged else load.status
     run(200)  # so that every worker has its connections and has imported what it imports late
-    before = server.cpu_seconds()
+    before, engine_before = server.cpu_seconds(), cpu_seconds(engine.pid)
     report = run(load.requests)
-    cpu = server.cpu_seconds() - before
+    cpu, engine_cpu = server.cpu_seconds() - before, cpu_seconds(engine.pid) - engine_before
     if report["statuses"] != [[expected, load.requests]]:
         raise SystemExit(f"{side.name}, {load.name}: answers {report['statuses']}, not {expected}")
     return Measured(
         float(str(report["requests_per_second"])),
         cpu / load.requests * 1e6,
+        engine_cpu / load.requests * 1e6,
         int(str(report["p50_us"])),
         int(str(report["p99_us"])),
     )
@@ -138,12 +141,11 @@ def main() -> None:
 
     secret = secrets.token_hex(32)
     results: dict[tuple[str, str, str], list[Measured]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as scratch, dynamodb_local() as port:
-        endpoint = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as scratch, dynamodb_local() as engine:
         environment = {
             **CREDENTIALS,
-            **make_tables(endpoint),
-            "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+            **make_tables(engine.endpoint),
+            "AWS_ENDPOINT_URL_DYNAMODB": engine.endpoint,
             "BENCH_SECRET": secret,
         }
         for number in range(arguments.rounds):
@@ -154,12 +156,12 @@ def main() -> None:
                     with Server(SERVERS[name](side), HERE, chosen, log) as server:
                         for load in (VALID, FORGED):
                             measured = drive(
-                                arguments.hookward, server, side, load, arguments.connections, secret
+                                arguments.hookward, engine, server, side, load, arguments.connections, secret
                             )
                             results[name, load.name, side.name].append(measured)
                             print(
                                 f"{number + 1} {name:14} {load.name:7} {side.name:27}"
-                                f" {measured.per_second:8.0f}/s {measured.cpu_us:7.0f} us CPU"
+                                f" {measured.per_second:8.0f}/s {measured.cpu_us:7.0f} us CPU  {measured.engine_us:5.0f} us engine"
                                 f"  p50 {measured.p50_us / 1000:.1f} ms  p99 {measured.p99_us / 1000:.1f} ms",
                                 flush=True,
                             )

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from servers.dynamodb_local import CREDENTIALS, dynamodb_local
+from servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local
 from servers.proxy import Proxy
 from servers.running_site import Mode, Site
 
@@ -19,16 +19,16 @@ LEASE = {"LEASE": "2s"}
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[int]:
-    """The port of DynamoDB Local, started once."""
-    with dynamodb_local() as port:
-        yield port
+def engine() -> Iterator[Engine]:
+    """DynamoDB Local, started once."""
+    with dynamodb_local() as engine:
+        yield engine
 
 
 @pytest.fixture
-def way(engine: int) -> Iterator[Proxy]:
+def way(engine: Engine) -> Iterator[Proxy]:
     """The way to DynamoDB, which a test can cut."""
-    with Proxy(engine) as proxy:
+    with Proxy(engine.port) as proxy:
         yield proxy
 
 
@@ -62,10 +62,10 @@ def new_site(tmp_path: Path, store: str, request: pytest.FixtureRequest) -> Iter
         yield make
 
 
-def _table(port: int) -> str:
+def _table(engine: Engine) -> str:
     client = boto3.client(
         "dynamodb",
-        endpoint_url=f"http://127.0.0.1:{port}",
+        endpoint_url=engine.endpoint,
         region_name=CREDENTIALS["AWS_REGION"],
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],

@@ -7,9 +7,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from servers.process import free_port
+from servers.process import children, free_port
 
 FOLDER = Path(__file__).parents[3] / ".cache/dynamodb-local/node_modules/amplify-dynamodb-simulator/emulator"
 # Java takes some seconds to come up, and on a busy machine a minute.
@@ -23,9 +24,19 @@ CREDENTIALS = {
 }
 
 
+@dataclass(frozen=True)
+class Engine:
+    port: int
+    pid: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
 @contextmanager
-def dynamodb_local() -> Iterator[int]:
-    """Its port. The shell ends it when this process does, however that happens: its standard input is closed then."""
+def dynamodb_local() -> Iterator[Engine]:
+    """A running one. A shell ends it when this process ends, however that happens: its standard input is closed then."""
     if not (FOLDER / "DynamoDBLocal.jar").exists():
         raise RuntimeError("DynamoDB Local is not installed: run scripts/install-tools")
     for _ in range(5):  # the port is free when it is asked for; if somebody else is faster, the next one is tried
@@ -44,7 +55,7 @@ def dynamodb_local() -> Iterator[int]:
         )
         try:
             if _comes_up(port):
-                yield port
+                yield Engine(port, children(process.pid)[0])
                 return
         finally:
             process.communicate()
