@@ -1,8 +1,8 @@
 """Measures the library against plain Django views: requests a second and CPU time a request, in turns, in one run.
 
 Everything shares this machine's cores: the load generator (`hookward bench`), the server, and DynamoDB Local. So
-requests a second are a comparison and no absolute figure, and the CPU time of the server's own processes is the steadier
-one of the two.
+requests a second are a comparison and no absolute figure, and the CPU time of the server's own processes is the
+steadier one of the two.
 
     .cache/python/bin/python bench/django/compare.py [--rounds 5] [--servers gunicorn,uvicorn] [--json FILE]
 """
@@ -24,12 +24,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "python/tests"))
+sys.path.insert(0, str(ROOT / "python"))
 
 import boto3  # noqa: E402
-from servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local  # noqa: E402
-from servers.process import cpu_seconds  # noqa: E402
-from servers.server import Server, gunicorn, uvicorn  # noqa: E402
+
+from tests.servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local  # noqa: E402
+from tests.servers.process import cpu_seconds  # noqa: E402
+from tests.servers.server import Server, gunicorn, uvicorn  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ class Measured:
     p99_us: int
 
 
-def drive(binary: Path, engine: Engine, server: Server, side: Side, load: Load, connections: int, secret: str) -> Measured:
+def drive(
+    binary: Path, engine: Engine, server: Server, side: Side, load: Load, connections: int, secret: str
+) -> Measured:
     command = [str(binary), "bench", "--json", "--url", f"http://127.0.0.1:{server.port}{side.path}"]
     command += ["--secret", "env:BENCH_SECRET", "--connections", str(connections)]
     environment = {**os.environ, "BENCH_SECRET": secret}
@@ -161,7 +164,8 @@ def main() -> None:
                             results[name, load.name, side.name].append(measured)
                             print(
                                 f"{number + 1} {name:14} {load.name:7} {side.name:27}"
-                                f" {measured.per_second:8.0f}/s {measured.cpu_us:7.0f} us CPU  {measured.engine_us:5.0f} us engine"
+                                f" {measured.per_second:8.0f}/s {measured.cpu_us:7.0f} us CPU"
+                                f"  {measured.engine_us:5.0f} us engine"
                                 f"  p50 {measured.p50_us / 1000:.1f} ms  p99 {measured.p99_us / 1000:.1f} ms",
                                 flush=True,
                             )
@@ -174,7 +178,10 @@ def main() -> None:
 
 def table(results: dict[tuple[str, str, str], list[Measured]], sides: list[str]) -> str:
     """Medians of the rounds, as Markdown."""
-    lines = ["| server | load | | req/s | of careful | CPU a request | of careful | p99 |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| server | load | | req/s | of careful | CPU a request | of careful | p99 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for server, load in dict.fromkeys((server, load) for server, load, _ in results):
 
         def median(side: str, of: Callable[[Measured], float]) -> float:
@@ -187,7 +194,8 @@ def table(results: dict[tuple[str, str, str], list[Measured]], sides: list[str])
             cheaper = median(against, lambda one: one.cpu_us) / cpu
             p99 = median(side, lambda one: one.p99_us) / 1000
             lines.append(
-                f"| {server} | {load} | {side} | {speed:,.0f} | {faster:.2f}x | {cpu:,.0f} us | {cheaper:.2f}x | {p99:.1f} ms |"
+                f"| {server} | {load} | {side} | {speed:,.0f} | {faster:.2f}x"
+                f" | {cpu:,.0f} us | {cheaper:.2f}x | {p99:.1f} ms |"
             )
     return "\n".join(lines)
 

@@ -1,4 +1,5 @@
 import pytest
+
 from orders.models import Order
 
 

@@ -1,8 +1,9 @@
 from typing import Any
 
 import pytest
-from deploys.models import Deploy
 from hookward.test import Attack, Webhooks, webhooks_attacks
+
+from deploys.models import Deploy
 
 pytestmark = pytest.mark.django_db
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from hookward.test import Attack, Webhooks, webhooks_attacks
+
 from orders.models import Booking, Order
 
 pytestmark = pytest.mark.django_db

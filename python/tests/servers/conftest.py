@@ -8,9 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
-from servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local
-from servers.proxy import Proxy
-from servers.running_site import Mode, Site
+
+from tests.servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local
+from tests.servers.proxy import Proxy
+from tests.servers.running_site import Mode, Site
 
 _tables = itertools.count()
 

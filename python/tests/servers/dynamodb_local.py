@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers.process import children, free_port
+from tests.servers.process import children, free_port
 
-FOLDER = Path(__file__).parents[3] / ".cache/dynamodb-local/node_modules/amplify-dynamodb-simulator/emulator"
+FOLDER = Path(__file__).resolve().parents[3] / ".cache/dynamodb-local/node_modules/amplify-dynamodb-simulator/emulator"
 # Java takes some seconds to come up, and on a busy machine a minute.
 PATIENCE = 120.0
 # It takes any credentials, but some.
@@ -36,7 +36,7 @@ class Engine:
 
 @contextmanager
 def dynamodb_local() -> Iterator[Engine]:
-    """A running one. A shell ends it when this process ends, however that happens: its standard input is closed then."""
+    """A running one. A shell ends it when this process ends, however that happens: its input is closed then."""
     if not (FOLDER / "DynamoDBLocal.jar").exists():
         raise RuntimeError("DynamoDB Local is not installed: run scripts/install-tools")
     for _ in range(5):  # the port is free when it is asked for; if somebody else is faster, the next one is tried

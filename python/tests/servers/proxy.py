@@ -1,9 +1,10 @@
-"""A TCP proxy that a test can cut: whoever connects is refused then, on the same port, as if the server behind it was down."""
+"""A TCP proxy that a test can cut: whoever connects is refused then, as if the server behind it was down."""
 
 from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Self
 
 
@@ -66,8 +67,6 @@ class Proxy:
 
 
 def _end(one: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     one.close()

@@ -14,13 +14,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from servers.control import Control
-from servers.dynamodb_local import CREDENTIALS
-from servers.process import until
-from servers.sender import Sender
-from servers.server import Server
+from tests.servers.control import Control
+from tests.servers.dynamodb_local import CREDENTIALS
+from tests.servers.process import until
+from tests.servers.sender import Sender
+from tests.servers.server import Server
 
-PROJECT = Path(__file__).parent / "site"
+PROJECT = Path(__file__).resolve().parent / "site"
 Mode = Literal["inline", "queue"]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from servers.process import PATIENCE
+from tests.servers.process import PATIENCE
 
 
 @dataclass

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from servers.conftest import NewSite
-from servers.server import gunicorn, uvicorn
+
+from tests.servers.conftest import NewSite
+from tests.servers.server import gunicorn, uvicorn
 
 COPIES = 64
 

@@ -6,11 +6,16 @@ import http.client
 import threading
 
 import pytest
-from servers.conftest import NewSite
-from servers.process import until
-from servers.server import gunicorn, uvicorn
 
-SERVERS = {"gunicorn": gunicorn(2, 8), "gunicorn, preloaded": gunicorn(2, 8, "--preload"), "uvicorn": uvicorn(workers=2)}
+from tests.servers.conftest import NewSite
+from tests.servers.process import until
+from tests.servers.server import gunicorn, uvicorn
+
+SERVERS = {
+    "gunicorn": gunicorn(2, 8),
+    "gunicorn, preloaded": gunicorn(2, 8, "--preload"),
+    "uvicorn": uvicorn(workers=2),
+}
 
 
 @pytest.mark.parametrize("server", SERVERS)

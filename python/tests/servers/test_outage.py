@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from servers.conftest import NewSite
-from servers.proxy import Proxy
-from servers.running_site import Site
-from servers.server import gunicorn, uvicorn
+
+from tests.servers.conftest import NewSite
+from tests.servers.proxy import Proxy
+from tests.servers.running_site import Site
+from tests.servers.server import gunicorn, uvicorn
 
 SERVERS = {"gunicorn": gunicorn(2, 8), "uvicorn": uvicorn(workers=1)}
 
@@ -29,9 +29,9 @@ def locked(site: Site) -> Iterator[None]:
 def removed(site: Site) -> Iterator[None]:
     """The file of the database is not there. SQLite makes an empty one for whoever asks."""
     aside = site.folder / "aside"
-    os.rename(site.database, aside)
+    site.database.rename(aside)
     yield
-    os.replace(aside, site.database)
+    aside.replace(site.database)
 
 
 @pytest.mark.parametrize("store", ["orm"], indirect=True)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import threading
 
 import pytest
-from servers.conftest import NewSite
-from servers.server import gunicorn, uvicorn
 
-SERVERS = {"gunicorn": gunicorn(2, 8), "gunicorn, preloaded": gunicorn(2, 8, "--preload"), "uvicorn": uvicorn(workers=1)}
+from tests.servers.conftest import NewSite
+from tests.servers.server import gunicorn, uvicorn
+
+SERVERS = {
+    "gunicorn": gunicorn(2, 8),
+    "gunicorn, preloaded": gunicorn(2, 8, "--preload"),
+    "uvicorn": uvicorn(workers=1),
+}
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -6,10 +6,11 @@ import http.client
 import socket
 
 import pytest
-from servers.conftest import NewSite
-from servers.process import PATIENCE
-from servers.sender import exchange
-from servers.server import gunicorn, uvicorn
+
+from tests.servers.conftest import NewSite
+from tests.servers.process import PATIENCE
+from tests.servers.sender import exchange
+from tests.servers.server import gunicorn, uvicorn
 
 SERVERS = {"gunicorn": gunicorn(2, 8), "uvicorn": uvicorn(workers=1)}
 # Requests that are sent at once, in turns.
@@ -64,7 +65,9 @@ def test_a_slow_body_keeps_nobody_waiting(new_site: NewSite, server: str) -> Non
         headers, body = sender.signed("evt_slow")
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE) as slow:
-            slow.sendall(f"POST {sender.path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n{head}\r\n".encode())
+            slow.sendall(
+                f"POST {sender.path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n{head}\r\n".encode()
+            )
             slow.sendall(body[:10])
             for number in range(8):
                 assert sender.send(f"evt_{number}").status == 200

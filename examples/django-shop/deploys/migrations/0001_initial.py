@@ -4,21 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Deploy',
+            name="Deploy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('repository', models.CharField(max_length=140)),
-                ('commit', models.CharField(max_length=64)),
-                ('pushed_by', models.CharField(max_length=100)),
-                ('pushed_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("repository", models.CharField(max_length=140)),
+                ("commit", models.CharField(max_length=64)),
+                ("pushed_by", models.CharField(max_length=100)),
+                ("pushed_at", models.DateTimeField()),
             ],
         ),
     ]

@@ -1,4 +1,4 @@
-"""A project whose handler does what a test asks for, through a socket. All that differs between tests is in the environment."""
+"""A project whose handler does what a test asks for. All that differs between tests is in the environment."""
 
 import json
 import os

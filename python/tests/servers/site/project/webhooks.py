@@ -1,6 +1,7 @@
 import json
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 from hookward.django import Event, on
@@ -10,10 +11,10 @@ from .models import Effect
 
 @on("orders", "*")
 def order(event: Event[dict[str, Any]]) -> None:
-    """One effect an event. An event with `hold` waits in the middle of its handler until the test says how it goes on."""
+    """One effect an event. One with `hold` waits in the middle of its handler until the test says how it goes on."""
     assert event.id
     Effect.objects.create(event=event.id)
-    with open(os.environ["SITE_RUNS"], "a") as runs:
+    with Path(os.environ["SITE_RUNS"]).open("a") as runs:
         runs.write(f"{event.id}\n")  # a short line, appended in one write
     if event.data.get("hold"):
         _ask(event.id)
