@@ -4,5 +4,5 @@ from .plain import OrderEvent, handle
 
 
 @on("orders", "*", model=OrderEvent)
-def order(event: Event[OrderEvent]) -> None:
+def order(event: Event) -> None:
     handle(event.data)

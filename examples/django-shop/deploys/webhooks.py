@@ -5,9 +5,9 @@ from .models import Deploy
 
 
 @on("github", "push", model=Push)
-def pushed(event: Event[Push]) -> None:
+def pushed(event: Event) -> None:
     """Notes that what was pushed to the main branch has to go live."""
-    push = event.data
+    push: Push = event.data
     if push.ref != "refs/heads/main" or push.deleted:
         raise Ignore("not a commit on the main branch")
     Deploy.objects.create(
