@@ -205,8 +205,9 @@ def verify(
     url: str | None = None,
     tolerance: float | None = None,
     options: Mapping[str, str | Sequence[str]] | None = None,
+    verify_token: str | None = None,
 ) -> Event | Answer:
-    """One verification without settings."""
+    """One verification without settings, of a provider whose secret both sides hold. Raises ConfigError and SecretError."""
 
 def providers() -> list[str]: ...
 

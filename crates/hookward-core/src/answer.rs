@@ -194,8 +194,8 @@ impl Told {
         let headers = answer.headers_mut();
         if let Some(wait) = retry_after {
             // Up to half as much again.
-            let secs =
-                wait.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 2.0).as_secs_f64().ceil().max(1.0);
+            let longer = 1.0 + chance.clamp(0.0, 1.0) / 2.0;
+            let secs = (wait.as_secs_f64() * longer).ceil().max(1.0);
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -329,5 +329,7 @@ mod tests {
         let wait =
             |chance| told.answer(chance).headers()["retry-after"].to_str().unwrap().to_owned();
         assert_eq!([wait(0.0), wait(0.5), wait(1.0)], ["5", "7", "8"]);
+        let longest = Told::unavailable(Some(Duration::MAX)).answer(1.0);
+        assert_eq!(longest.headers()["retry-after"], u64::MAX.to_string().as_str());
     }
 }

@@ -50,19 +50,12 @@ impl<'r> Reception<'r> {
         Ok(client)
     }
 
-    /// Refuses what the head alone shows to be wrong, and answers the question that it alone is.
+    /// [`screen`]s a head.
     pub fn screen<'h>(&self, head: &Head<'h>, now: Timestamp) -> Result<Awaited<'h>, Refusal> {
-        if let Some(answer) = self.source.greeting(head, None, now) {
-            return Err(Refusal::Handshake(answer?.into()));
-        }
-        match self.source.screen(head, now) {
-            Err(refusal) if !self.source.may_greet_in_body(head.method) => Err(refusal),
-            screened => Ok(Awaited(screened)),
-        }
+        screen(self.source, head, now)
     }
 
-    /// Verifies a request whose head was screened, or answers the question that it is; gives a verified one's share back to
-    /// its address, and takes it from the source's budget.
+    /// [`verify`]s a request; gives a verified one's share back to its address, and takes it from the source's budget.
     pub fn verify(
         &self,
         awaited: Awaited<'r>,
@@ -71,23 +64,47 @@ impl<'r> Reception<'r> {
         now: Timestamp,
         elapsed: Duration,
     ) -> Result<Verified<'r>, Refusal> {
-        let source = self.source;
-        if request.body.len() > source.rules().body_bytes_max {
-            return Err(Refusal::BodyTooLarge { max: source.rules().body_bytes_max });
-        }
-        if awaited.0.is_err()
-            && let Some(answer) = source.greeting(&request.head, Some(&request.body), now)
-        {
-            return Err(Refusal::Handshake(answer?.into()));
-        }
-        let verified = source.verify_screened(awaited.0?, request, now)?;
+        let verified = verify(self.source, awaited, request, now)?;
         self.unverified.refund(client);
-        if let Some(budget) = &source.rules().budget {
+        if let Some(budget) = &self.source.rules().budget {
             let taken = self.budget.take(budget, elapsed);
             taken.map_err(|wait| Refusal::SourceBudget { retry_after: wait.0 })?;
         }
         Ok(verified)
     }
+}
+
+/// Refuses what the head alone shows to be wrong, and answers the question that it alone is.
+pub fn screen<'h>(
+    source: &Source,
+    head: &Head<'h>,
+    now: Timestamp,
+) -> Result<Awaited<'h>, Refusal> {
+    if let Some(answer) = source.greeting(head, None, now) {
+        return Err(Refusal::Handshake(answer?.into()));
+    }
+    match source.screen(head, now) {
+        Err(refusal) if !source.may_greet_in_body(head.method) => Err(refusal),
+        screened => Ok(Awaited(screened)),
+    }
+}
+
+/// Verifies a request whose head was [`screen`]ed, or answers the question that it is.
+pub fn verify<'s>(
+    source: &'s Source,
+    awaited: Awaited<'s>,
+    request: Request<'s>,
+    now: Timestamp,
+) -> Result<Verified<'s>, Refusal> {
+    if request.body.len() > source.rules().body_bytes_max {
+        return Err(Refusal::BodyTooLarge { max: source.rules().body_bytes_max });
+    }
+    if awaited.0.is_err()
+        && let Some(answer) = source.greeting(&request.head, Some(&request.body), now)
+    {
+        return Err(Refusal::Handshake(answer?.into()));
+    }
+    source.verify_screened(awaited.0?, request, now)
 }
 
 /// Refuses what two readers of a head could understand differently, whoever has read it first.

@@ -42,6 +42,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let py = module.py();
+        crate::process::watch_forks(py)?;
         // What an error of them has; each that is raised has a list of its own.
         for error in [py.get_type::<ConfigError>(), py.get_type::<SecretError>()] {
             error.setattr("diagnostics", PyList::empty(py))?;

@@ -4,7 +4,11 @@
 use std::{future::Future, mem, process, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use pyo3::prelude::*;
+use pyo3::{
+    exceptions::PyOSError,
+    prelude::*,
+    types::{PyCFunction, PyDict},
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::HookwardError;
@@ -63,6 +67,27 @@ fn runtime() -> std::io::Result<Arc<Owned>> {
             return Ok(mine);
         }
     }
+}
+
+/// Has Python tell when this process is the child of a fork.
+pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
+    let in_child = PyCFunction::new_closure(py, None, None, |_, _| throw_new_dice())?;
+    let when = PyDict::new(py);
+    when.set_item("after_in_child", in_child)?;
+    // Windows has no forks.
+    let os = py.import("os")?;
+    if os.hasattr("register_at_fork")? {
+        os.call_method("register_at_fork", (), Some(&when))?;
+    }
+    Ok(())
+}
+
+/// The dice are copied with the memory: two children would throw the same, and believe each other's receipts to be their own.
+fn throw_new_dice() -> PyResult<()> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    fastrand::seed(u64::from_le_bytes(seed));
+    Ok(())
 }
 
 /// Leaves alone what belongs to the process that this one was forked from: to drop it would wait for threads that are not here.

@@ -414,7 +414,15 @@ impl Screened {
 impl Screened {
     /// The event; or why there is none, and whether the sender had proven who it is when a question was found.
     fn judge(&self, receiver: &Receiver, body: Bytes) -> Result<Admitted, (Refusal, bool)> {
-        let reception = receiver.reception(&self.live, &self.route);
+        let (live, route);
+        let reception = if self.live.process == process::id() {
+            receiver.reception(&self.live, &self.route)
+        } else {
+            // It was screened before a fork.
+            live = Arc::clone(&receiver.live());
+            route = live.find(self.route.source.name().as_str());
+            receiver.reception(&live, route.as_ref().unwrap_or(&self.route))
+        };
         let head = Head { method: &self.method, target: &self.target, headers: &self.headers };
         let unproven = |refusal| (refusal, false);
         // Once more: what it found belongs to the head, and the head to this object.

@@ -168,6 +168,7 @@ impl IntoResponse for AdminError {
                     StoreError::Fenced
                     | StoreError::Full
                     | StoreError::OverBudget { .. }
+                    | StoreError::Unsupported { .. }
                     | StoreError::TooLarge { .. } => (StatusCode::CONFLICT, "conflict", message),
                     StoreError::Closed
                     | StoreError::Unavailable(_)

@@ -47,6 +47,7 @@ impl ReceiveError {
                 StoreError::Fenced
                 | StoreError::NotFound
                 | StoreError::BodyExpired
+                | StoreError::Unsupported { .. }
                 | StoreError::Closed
                 | StoreError::Unavailable(_)
                 | StoreError::Damaged { .. },

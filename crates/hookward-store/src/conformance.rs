@@ -17,7 +17,9 @@ use hookward_core::{
     ContentDigest, Event, EventKey, EventParts, Intake, SourceName, Timestamp, event::testing,
 };
 
-use crate::{Attempt, Claim, Counts, Kept, Lease, Leased, Outcome, Receipt, Store, StoreError};
+use crate::{
+    Attempt, Claim, Counts, Kept, Lease, Leased, Outcome, Receipt, State, Store, StoreError,
+};
 
 /// A kind of store under test.
 #[async_trait]
@@ -31,6 +33,22 @@ pub trait Subject: Send + Sync {
 
     /// Whether a restarted store still counts what it had finished. One of many nodes counts what it does itself.
     fn counts_what_was_finished(&self) -> bool {
+        true
+    }
+
+    /// Whether leases end with the process that took them. Where any process may settle any lease, they end with their time.
+    fn leases_end_with_the_process(&self) -> bool {
+        true
+    }
+
+    /// Whether the store knows of all that it holds: it counts and lists what is finished and what is leased, and reports what
+    /// expired. One that is nothing but a table without an index knows what is pending, and what is dead.
+    fn knows_what_it_holds(&self) -> bool {
+        true
+    }
+
+    /// Whether a restarted store knows by which time it was told to forget. One that has no memory is told again.
+    fn remembers_what_was_forgotten(&self) -> bool {
         true
     }
 }
@@ -226,6 +244,14 @@ async fn get(store: &dyn Store, number: u64) -> Result<Kept, String> {
 /// Counts without what depends on the medium.
 async fn counts(store: &dyn Store) -> Result<Counts, String> {
     Ok(Counts { stored_bytes: 0, ..says(store.counts().await)? })
+}
+
+/// The lists that every kind of store has.
+const TOLD_OF: [Option<State>; 2] = [Some(State::Pending), Some(State::Dead)];
+
+/// Counts as a kind of store knows them.
+fn known(subject: &dyn Subject, counts: Counts) -> Counts {
+    if subject.knows_what_it_holds() { counts } else { Counts { leased: 0, finished: 0, ..counts } }
 }
 
 fn keys(leased: &[Leased]) -> Vec<EventKey> {

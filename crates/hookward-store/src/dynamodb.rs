@@ -15,11 +15,13 @@
 //! - [`tickets`]: what became of an event, where an answer may be lost
 //! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
 //! - [`book`], [`recent`], [`ledger`]: memory
+//! - [`claims`]: the same table for processes that come and go, without nodes
 //! - [`table`], [`client`], [`usage`], [`spending`], [`trouble`]: DynamoDB's calls, costs, budgets and errors
 
 mod append;
 pub mod bodies;
 mod book;
+pub mod claims;
 mod client;
 mod deliver;
 mod dictionary;
@@ -64,7 +66,7 @@ use self::{
     book::Book, dictionary::Dictionaries, progress::Progress, table::Table, tenure::Tenure,
 };
 pub use self::{
-    client::{client, http_client},
+    client::{client, http_client, patient_client},
     item::{EXPIRES, PK, SK},
     options::{BootClock, Clock, Completion, Flaw, Options, Patience},
     reader::Reader,
@@ -172,7 +174,7 @@ impl Drop for DynamoDb {
 impl Shared {
     /// A node that has not entered yet.
     fn new(client: aws_sdk_dynamodb::Client, options: Options, now: Timestamp) -> Arc<Self> {
-        let table = Table::new(client, &options);
+        let table = Table::new(client, &options.table, &options.write_budgets, &options.clock);
         let nobody = Arc::new(Tenure::new(0, std::time::Duration::ZERO, std::time::Duration::ZERO));
         Arc::new(Self {
             book: Mutex::new(Book::new(nobody, options.recent_max, now)),

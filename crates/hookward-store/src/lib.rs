@@ -430,6 +430,12 @@ pub enum StoreError {
         /// The largest event, in bytes.
         max: usize,
     },
+    /// This store cannot do it, whenever it is asked.
+    #[error("{what}")]
+    Unsupported {
+        /// Why, and what can be done in place of it.
+        what: &'static str,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

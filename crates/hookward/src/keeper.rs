@@ -215,6 +215,7 @@ mod tests {
         io::{Read as _, Write as _},
         net::TcpStream,
         sync::{Arc, Mutex as StdMutex},
+        time::Duration,
     };
 
     use async_trait::async_trait;

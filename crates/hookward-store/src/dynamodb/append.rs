@@ -6,19 +6,18 @@ use hookward_core::{Event, EventParts, Intake};
 use tokio::sync::watch;
 
 use super::{
-    Shared,
+    Shared, bodies,
     book::{Facts, Unresolved, Waiting},
     duplicate::Standing,
     item::{
-        Attributes, EXPIRES, Item, billed_bytes,
-        body::{Place, Stored},
+        EXPIRES,
+        body::Stored,
         dead::DeadMark,
         event::{self, EventItem, ReceiptId},
         journal::{Entry, EntryKind},
     },
     journal::Told,
     options::Flaw,
-    size::ITEM_BYTES_MAX,
     spending::Held,
     table::{For, Guard, Written},
     tenure::Tenure,
@@ -198,7 +197,9 @@ impl Shared {
             let item = event::encode(&event, stored, tenure.node, number, receipt);
             self.with_status(item, event.intake)
         };
-        let stored = match self.fitting(&event, stored, |stored| encode(stored, u64::MAX)).await {
+        let large = self.options.large_bodies.as_ref();
+        let fitting = bodies::fitting(large, &event, stored, |stored| encode(stored, u64::MAX));
+        let stored = match fitting.await {
             Ok(stored) => stored,
             Err(error) => {
                 if let Some(Unresolved { number, also, journaled, .. }) = earlier {
@@ -269,39 +270,6 @@ impl Shared {
         // The task does not panic; if it was cancelled, the body is stored as it is.
         let stored = packing.await.unwrap_or_else(|_| Stored::plain(event.body.clone()));
         (event, stored)
-    }
-
-    /// A body as it fits into an item: in it, or in an object that is durable when this returns.
-    async fn fitting(
-        &self,
-        event: &EventParts,
-        stored: Stored,
-        encode: impl Fn(Stored) -> Item,
-    ) -> Result<Stored, StoreError> {
-        let item = encode(stored.clone());
-        if !is_too_large(&item) {
-            return Ok(stored);
-        }
-        match self.moved(event, &item).await? {
-            Some(stored) if !is_too_large(&encode(stored.clone())) => Ok(stored),
-            Some(_) | None => Err(StoreError::TooLarge { max: ITEM_BYTES_MAX }),
-        }
-    }
-
-    /// A body that does not fit into an item, in an object: durable when this returns. `None` where there is nothing for it.
-    async fn moved(&self, event: &EventParts, item: &Item) -> Result<Option<Stored>, StoreError> {
-        let Some(large) = self.options.large_bodies.clone() else { return Ok(None) };
-        let stored = Stored::read(Attributes(item))?;
-        let (body, keys) = (event.body.clone(), large.clone());
-        let moving =
-            tokio::task::spawn_blocking(move || stored.moved(&body, |bytes| keys.key_of(bytes)));
-        let moved = moving.await.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
-        let Some((stored, bytes)) = moved else { return Ok(None) };
-        if let Place::Object(key) = &stored.place {
-            let kept = large.bodies.put(key, bytes).await;
-            kept.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
-        }
-        Ok(Some(stored))
     }
 
     /// Takes the durable event into this node's memory. `Unavailable` when it is not this node's any more.
@@ -426,8 +394,4 @@ impl Shared {
         }
         self.acknowledge(&tenure, Receipt::for_held(state, same))
     }
-}
-
-fn is_too_large(item: &Item) -> bool {
-    billed_bytes(item) > ITEM_BYTES_MAX
 }

@@ -3,7 +3,7 @@
 //! An object is written before the item that names it, and again for each event that has the same bytes: its age, by which
 //! the bucket's lifecycle rule deletes it, is that of the last of them.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_s3::{
@@ -19,11 +19,16 @@ use aws_sdk_s3::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use hookward_core::EventParts;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Shared,
+    item::{
+        Attributes, Item, billed_bytes,
+        body::{Place, Stored},
+    },
     options::Patience,
+    size::ITEM_BYTES_MAX,
     trouble::{Trouble, chain},
 };
 use crate::StoreError;
@@ -151,7 +156,7 @@ impl Bodies for Bucket {
 #[derive(Clone, Debug)]
 pub struct LargeBodies {
     /// Where they are kept.
-    pub bodies: std::sync::Arc<dyn Bodies>,
+    pub bodies: Arc<dyn Bodies>,
     /// What each key begins with.
     pub prefix: String,
 }
@@ -176,21 +181,60 @@ fn is_of(key: &str, bytes: &[u8]) -> bool {
     key.len().checked_sub(DIGEST_CHARS).and_then(|at| key.get(at..)) == Some(&*digest_of(bytes))
 }
 
-impl Shared {
-    /// The bytes of an object that an item names.
-    pub(super) async fn object(&self, key: &str) -> Result<Bytes, StoreError> {
-        let Some(large) = &self.options.large_bodies else {
-            return Err(Trouble::not_tried(
-                "this event's body is in a bucket, and this store was opened without one",
-            )
-            .into());
-        };
-        let damaged = |what| StoreError::Damaged { place: format!("object {key}: {what}") };
-        let found = large.bodies.get(key).await;
-        let found = found.map_err(|error| StoreError::Unavailable(std::sync::Arc::new(error)))?;
-        let bytes = found.ok_or_else(|| damaged("a body was kept there, and it is not there"))?;
-        if is_of(key, &bytes) { Ok(bytes) } else { Err(damaged("it is not what its key says")) }
+/// A body as it fits into an item: in it, or in an object that is durable when this returns.
+pub(super) async fn fitting(
+    large: Option<&LargeBodies>,
+    event: &EventParts,
+    stored: Stored,
+    encode: impl Fn(Stored) -> Item,
+) -> Result<Stored, StoreError> {
+    let item = encode(stored.clone());
+    if !is_too_large(&item) {
+        return Ok(stored);
     }
+    match moved(large, event, &item).await? {
+        Some(stored) if !is_too_large(&encode(stored.clone())) => Ok(stored),
+        Some(_) | None => Err(StoreError::TooLarge { max: ITEM_BYTES_MAX }),
+    }
+}
+
+/// A body that does not fit into an item, in an object: durable when this returns. `None` where there is nothing for it.
+async fn moved(
+    large: Option<&LargeBodies>,
+    event: &EventParts,
+    item: &Item,
+) -> Result<Option<Stored>, StoreError> {
+    let Some(large) = large.cloned() else { return Ok(None) };
+    let stored = Stored::read(Attributes(item))?;
+    let (body, keys) = (event.body.clone(), large.clone());
+    let moving =
+        tokio::task::spawn_blocking(move || stored.moved(&body, |bytes| keys.key_of(bytes)));
+    let moved = moving.await.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
+    let Some((stored, bytes)) = moved else { return Ok(None) };
+    if let Place::Object(key) = &stored.place {
+        let kept = large.bodies.put(key, bytes).await;
+        kept.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
+    }
+    Ok(Some(stored))
+}
+
+fn is_too_large(item: &Item) -> bool {
+    billed_bytes(item) > ITEM_BYTES_MAX
+}
+
+/// The bytes of an object that an item names.
+pub(super) async fn object(large: Option<&LargeBodies>, key: &str) -> Result<Bytes, StoreError> {
+    let Some(large) = large else {
+        return Err(Trouble::not_tried(
+            "this event's body is in a bucket, and this store was opened without one",
+        )
+        .into());
+    };
+    let damaged = |what| StoreError::Damaged { place: format!("object {key}: {what}") };
+    let found = large.bodies.get(key).await;
+    let found = found.map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
+    let bytes = found.ok_or_else(|| damaged("a body was kept there, and it is not there"))?;
+    if is_of(key, &bytes) { Ok(bytes) } else { Err(damaged("it is not what its key says")) }
 }
 
 #[cfg(test)]

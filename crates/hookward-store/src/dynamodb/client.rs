@@ -34,7 +34,12 @@ pub fn http_client(connections_max: usize) -> SharedHttpClient {
 
 /// A client with this store's patience. `connection` says where and as whom: region, endpoint, credentials, HTTP client.
 pub fn client(connection: Builder, options: &Options) -> Client {
-    let Patience { connect, attempt, operation, attempts, first_backoff } = options.patience;
+    patient_client(connection, &options.patience)
+}
+
+/// The same with a patience of one's own.
+pub fn patient_client(connection: Builder, patience: &Patience) -> Client {
+    let Patience { connect, attempt, operation, attempts, first_backoff } = *patience;
     let retry = RetryConfig::standard()
         .with_max_attempts(attempts)
         .with_initial_backoff(first_backoff)

@@ -22,7 +22,7 @@ use zstd::{
 };
 
 use super::{
-    Shared,
+    Shared, bodies,
     item::{
         Item,
         body::{COMPRESS_LEVEL, Place, Stored},
@@ -229,7 +229,7 @@ impl Shared {
         };
         let bytes = match &item.stored.place {
             Place::Item(bytes) => bytes.clone(),
-            Place::Object(key) => self.object(key).await?,
+            Place::Object(key) => bodies::object(self.options.large_bodies.as_ref(), key).await?,
         };
         let body = item.stored.unpack(&bytes, dictionary.as_deref());
         body.ok_or_else(|| Stored::damaged(&event::key_of(item.event.key)))

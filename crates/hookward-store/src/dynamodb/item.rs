@@ -3,10 +3,12 @@
 //! `docs/dynamodb-format.md` says it for people. Names are short, since DynamoDB bills them with each item.
 
 pub(crate) mod body;
+pub(crate) mod claim;
 pub(crate) mod dead;
 pub(crate) mod dictionary;
 pub(crate) mod event;
 pub(crate) mod journal;
+pub(crate) mod mark;
 pub(crate) mod node;
 pub(crate) mod ticket;
 

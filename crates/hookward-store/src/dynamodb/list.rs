@@ -33,24 +33,36 @@ const ORDINAL_BITS: u32 = 12;
 
 /// A place in the order of a list: the time, and how many of the same time came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    at: Timestamp,
+pub(super) struct Place {
+    pub(super) at: Timestamp,
     ordinal: u64,
 }
 
 impl Place {
-    fn cursor(self) -> Cursor {
+    pub(super) fn cursor(self) -> Cursor {
         let ordinal = self.ordinal.min((1 << ORDINAL_BITS) - 1);
         Cursor(self.at.as_micros() << ORDINAL_BITS | ordinal)
     }
 
-    fn of(cursor: Cursor) -> Self {
+    pub(super) fn of(cursor: Cursor) -> Self {
         let at = Timestamp::from_micros(cursor.0 >> ORDINAL_BITS);
         Self { at, ordinal: cursor.0 & ((1 << ORDINAL_BITS) - 1) }
     }
 
+    /// Everything before a time.
+    pub(super) const fn before(at: Timestamp) -> Self {
+        Self { at, ordinal: 0 }
+    }
+
+    /// Whether a list that goes on after `from` was here already.
+    pub(super) fn is_past(self, from: Option<Self>) -> bool {
+        from.is_some_and(|from| {
+            self.at > from.at || (self.at == from.at && self.ordinal <= from.ordinal)
+        })
+    }
+
     /// The place of the next event, at this time or before.
-    fn next(before: Option<Self>, at: Timestamp) -> Self {
+    pub(super) fn next(before: Option<Self>, at: Timestamp) -> Self {
         let ordinal = before.filter(|it| it.at == at).map_or(0, |it| it.ordinal + 1);
         Self { at, ordinal }
     }
@@ -209,10 +221,8 @@ impl Shared {
             let arrived = arrived.then_some((node.node, number));
             let place = Place::next(stream.last, at);
             stream.last = Some(place);
-            let is_past = from.is_some_and(|from| {
-                place.at > from.at || (place.at == from.at && place.ordinal <= from.ordinal)
-            });
-            if is_past || query.source.as_ref().is_some_and(|wanted| *wanted != source) {
+            if place.is_past(from) || query.source.as_ref().is_some_and(|wanted| *wanted != source)
+            {
                 continue;
             }
             return Ok(Some(Candidate { place, key, arrived }));
@@ -270,17 +280,14 @@ impl Shared {
         for (looked_at, day) in (first_day..=last_day).rev().enumerate() {
             if looked_at as u64 >= DAYS_MAX {
                 let end = Timestamp::from_secs((day + 1) * 24 * 3_600);
-                page.next = Some(Place { at: end, ordinal: 0 }.cursor());
+                page.next = Some(Place::before(end).cursor());
                 return Ok(page);
             }
             let mut candidates = VecDeque::new();
             for mark in self.dead_marks(day).await? {
                 let place = Place::next(last, mark.received_at);
                 last = Some(place);
-                let is_past = from.is_some_and(|from| {
-                    place.at > from.at || (place.at == from.at && place.ordinal <= from.ordinal)
-                });
-                if !is_past {
+                if !place.is_past(from) {
                     candidates.push_back(Candidate { place, key: mark.key, arrived: None });
                 }
             }

@@ -15,14 +15,14 @@ use aws_sdk_dynamodb::{
     },
     types::{
         AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
-        ReturnValuesOnConditionCheckFailure,
+        ReturnValuesOnConditionCheckFailure, Select,
     },
 };
-use hookward_core::SourceName;
+use hookward_core::{SourceName, Timestamp};
 
 use super::{
-    item::{Item, Key, PK, SK, billed_bytes, text},
-    options::{Clock, Options},
+    item::{EXPIRES, Item, Key, PK, SK, billed_bytes, number, text},
+    options::Clock,
     spending::WriteBudgets,
     trouble::{Trouble, TroubleKind},
     usage::{Meter, Purpose},
@@ -141,14 +141,19 @@ impl Range {
 }
 
 impl Table {
-    pub(crate) fn new(client: Client, options: &Options) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        name: &str,
+        budgets: &Arc<WriteBudgets>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         Self {
             client,
-            name: options.table.clone(),
+            name: name.to_owned(),
             meter: Meter::default(),
             failed: AtomicU32::new(0),
-            budgets: Arc::clone(&options.write_budgets),
-            clock: Arc::clone(&options.clock),
+            budgets: Arc::clone(budgets),
+            clock: Arc::clone(clock),
         }
     }
 
@@ -270,6 +275,42 @@ impl Table {
         self.looked(why, units(answer.consumed_capacity()));
         let more = answer.last_evaluated_key.is_some();
         Ok(Found { items: answer.items.unwrap_or_default(), more })
+    }
+
+    /// How many items a partition has whose time is not over at `now`.
+    pub(crate) async fn count(
+        &self,
+        pk: &str,
+        now: Timestamp,
+        why: For<'_>,
+    ) -> Result<u64, Trouble> {
+        let mut count = 0;
+        let mut after = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .select(Select::Count)
+                .key_condition_expression("#p = :p")
+                .filter_expression("attribute_not_exists(#x) OR #x > :now")
+                .expression_attribute_names("#p", PK)
+                .expression_attribute_names("#x", EXPIRES)
+                .expression_attribute_values(":p", text(pk))
+                .expression_attribute_values(":now", number(now.as_secs()))
+                .set_exclusive_start_key(after)
+                .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| self.note(Trouble::of("Query", error)))?;
+            self.looked(why, units(answer.consumed_capacity()));
+            count += u64::try_from(answer.count()).unwrap_or_default();
+            after = answer.last_evaluated_key;
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// All items of a range, page by page.

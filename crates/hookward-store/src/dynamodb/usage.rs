@@ -38,6 +38,12 @@ pub(crate) enum Purpose {
     Resolved,
     /// A dictionary was looked for or loaded.
     Dictionary,
+    /// A claim's lease was taken.
+    Leased,
+    /// It was noted by when a claim has to be looked after, or that it needs not be any more.
+    Mark,
+    /// Somebody looked for what waits.
+    Poll,
 }
 
 impl Purpose {
@@ -56,6 +62,9 @@ impl Purpose {
             Self::Takeover => "takeover",
             Self::Resolved => "resolved",
             Self::Dictionary => "dictionary",
+            Self::Leased => "leased",
+            Self::Mark => "mark",
+            Self::Poll => "poll",
         }
     }
 }

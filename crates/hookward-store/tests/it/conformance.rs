@@ -7,7 +7,8 @@ use hookward_store::{
 };
 
 use crate::subjects::{
-    DynamoDbSubject, EmbeddedSubject, FaultySubject, MemorySubject, SimSubject, small,
+    ClaimsSubject, DynamoDbSubject, EmbeddedSubject, FaultySubject, MemorySubject, SimSubject,
+    small,
 };
 
 async fn conforms(subject: impl Subject) {
@@ -50,4 +51,9 @@ async fn the_dynamodb_store_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_dynamodb_store_conforms_with_a_status_on_each_event_and_no_memory_for_bodies() {
     conforms(DynamoDbSubject::new(Completion::Each, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_on_a_table_conform() {
+    conforms(ClaimsSubject::new()).await;
 }

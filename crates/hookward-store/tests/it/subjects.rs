@@ -10,7 +10,10 @@ use hookward_core::Timestamp;
 use hookward_store::{
     Store,
     conformance::Subject,
-    dynamodb::{self, Completion, DynamoDb},
+    dynamodb::{
+        self, Completion, DynamoDb,
+        claims::{self, Claims},
+    },
     embedded::{Embedded, Options},
     fault::Faulty,
     memory::Memory,
@@ -174,6 +177,63 @@ impl Subject for DynamoDbSubject {
     }
 }
 
+/// Claims on a table in DynamoDB Local. A restart is another process, which knows nothing but the table.
+pub(crate) struct ClaimsSubject {
+    table: Mutex<String>,
+    flaw: Option<claims::Flaw>,
+    recorder: Recorder,
+}
+
+impl ClaimsSubject {
+    pub(crate) fn new() -> Self {
+        Self { table: Mutex::default(), flaw: None, recorder: Recorder::default() }
+    }
+
+    /// The same with something wrong with it.
+    pub(crate) fn with(flaw: claims::Flaw) -> Self {
+        Self { flaw: Some(flaw), ..Self::new() }
+    }
+
+    /// The same, and what it calls is written down.
+    pub(crate) fn recorded(self, recorder: &Recorder) -> Self {
+        Self { recorder: recorder.clone(), ..self }
+    }
+
+    fn process(&self) -> Arc<dyn Store> {
+        let connection = local::connection(local::address()).interceptor(self.recorder.clone());
+        let client = dynamodb::patient_client(connection, &local::patient());
+        let table = self.table.lock().unwrap().clone();
+        let options = claims::Options { flaw: self.flaw, ..claims::Options::new(table) };
+        Arc::new(Claims::new(client, options))
+    }
+}
+
+#[async_trait]
+impl Subject for ClaimsSubject {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        let table = local::table().await;
+        *self.table.lock().unwrap() = table;
+        self.process()
+    }
+
+    async fn restart(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        drop(store);
+        Some(self.process())
+    }
+
+    fn leases_end_with_the_process(&self) -> bool {
+        false
+    }
+
+    fn knows_what_it_holds(&self) -> bool {
+        false
+    }
+
+    fn remembers_what_was_forgotten(&self) -> bool {
+        false
+    }
+}
+
 /// Another subject's store behind a wrapper without a fault.
 pub(crate) struct FaultySubject<S>(pub(crate) S);
 
@@ -189,5 +249,17 @@ impl<S: Subject> Subject for FaultySubject<S> {
 
     fn counts_what_was_finished(&self) -> bool {
         self.0.counts_what_was_finished()
+    }
+
+    fn leases_end_with_the_process(&self) -> bool {
+        self.0.leases_end_with_the_process()
+    }
+
+    fn knows_what_it_holds(&self) -> bool {
+        self.0.knows_what_it_holds()
+    }
+
+    fn remembers_what_was_forgotten(&self) -> bool {
+        self.0.remembers_what_was_forgotten()
     }
 }

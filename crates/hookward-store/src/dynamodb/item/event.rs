@@ -68,10 +68,16 @@ pub(crate) fn encode(
     sequence: u64,
     receipt: ReceiptId,
 ) -> Item {
+    let mut item = encode_facts(event, stored, receipt);
+    item.insert(OWNER.to_owned(), number(owner));
+    item.insert(NUMBER.to_owned(), number(sequence));
+    item
+}
+
+/// The same without a node that it belongs to.
+pub(crate) fn encode_facts(event: &EventParts, stored: Stored, receipt: ReceiptId) -> Item {
     let mut item = key_of(event.key).item();
     let mut set = |name: &str, value| drop(item.insert(name.to_owned(), value));
-    set(OWNER, number(owner));
-    set(NUMBER, number(sequence));
     set(RECEIPT, bytes(receipt.0));
     set(SOURCE, text(event.source.as_str()));
     set(RECEIVED, number(event.received_at.as_micros()));
@@ -104,36 +110,38 @@ pub(crate) fn encode(
     item
 }
 
+/// What [`encode_facts`] wrote: the event without its body, its body as it is stored, and the receipt.
+pub(crate) fn decode_facts(item: &Item) -> Result<(EventParts, Stored, ReceiptId), StoreError> {
+    let read = Attributes(item);
+    let key = read.text(PK)?.strip_prefix(PK_PREFIX).and_then(key_from_text);
+    let optional = |name| -> Result<Option<Box<str>>, StoreError> {
+        Ok(read.maybe_text(name)?.map(Into::into))
+    };
+    let event = EventParts {
+        key: key.ok_or_else(|| read.damaged(PK))?,
+        source: SourceName::parse(read.text(SOURCE)?).map_err(|_| read.damaged(SOURCE))?,
+        event_type: optional(TYPE)?,
+        sender_id: optional(SENDER_ID)?,
+        content: ContentDigest::from_bytes(
+            read.bytes(CONTENT)?.try_into().map_err(|_| read.damaged(CONTENT))?,
+        ),
+        received_at: read.time(RECEIVED)?,
+        intake: intake_from(read.maybe_text(INTAKE)?).ok_or_else(|| read.damaged(INTAKE))?,
+        headers: headers(read.maybe_bytes(HEADERS)?.unwrap_or_default())
+            .ok_or_else(|| read.damaged(HEADERS))?,
+        body: Bytes::new(),
+        body_expires_at: read.time(BODY_EXPIRES)?,
+        key_expires_at: read.maybe_time(KEY_EXPIRES)?,
+    };
+    Ok((event, Stored::read(read)?, receipt(read)?))
+}
+
 impl EventItem {
     pub(crate) fn decode(item: &Item) -> Result<Self, StoreError> {
+        let (event, stored, receipt) = decode_facts(item)?;
         let read = Attributes(item);
-        let key = read.text(PK)?.strip_prefix(PK_PREFIX).and_then(key_from_text);
-        let optional = |name| -> Result<Option<Box<str>>, StoreError> {
-            Ok(read.maybe_text(name)?.map(Into::into))
-        };
-        Ok(Self {
-            event: EventParts {
-                key: key.ok_or_else(|| read.damaged(PK))?,
-                source: SourceName::parse(read.text(SOURCE)?).map_err(|_| read.damaged(SOURCE))?,
-                event_type: optional(TYPE)?,
-                sender_id: optional(SENDER_ID)?,
-                content: ContentDigest::from_bytes(
-                    read.bytes(CONTENT)?.try_into().map_err(|_| read.damaged(CONTENT))?,
-                ),
-                received_at: read.time(RECEIVED)?,
-                intake: intake_from(read.maybe_text(INTAKE)?)
-                    .ok_or_else(|| read.damaged(INTAKE))?,
-                headers: headers(read.maybe_bytes(HEADERS)?.unwrap_or_default())
-                    .ok_or_else(|| read.damaged(HEADERS))?,
-                body: Bytes::new(),
-                body_expires_at: read.time(BODY_EXPIRES)?,
-                key_expires_at: read.maybe_time(KEY_EXPIRES)?,
-            },
-            stored: Stored::read(read)?,
-            owner: read.number(OWNER)?,
-            number: read.number(NUMBER)?,
-            receipt: receipt(read)?,
-        })
+        let (owner, number) = (read.number(OWNER)?, read.number(NUMBER)?);
+        Ok(Self { event, stored, owner, number, receipt })
     }
 
     /// Whether nobody holds this key any more at `now`, for its time is over.

@@ -134,21 +134,21 @@ impl Ticket {
     }
 }
 
-const fn reason_text(reason: DeadReason) -> &'static str {
+pub(crate) const fn reason_text(reason: DeadReason) -> &'static str {
     match reason {
         DeadReason::Undeliverable => "undeliverable",
         DeadReason::Quarantined(why) => why.as_str(),
     }
 }
 
-fn reason_from(text: &str) -> Option<DeadReason> {
+pub(crate) fn reason_from(text: &str) -> Option<DeadReason> {
     match text {
         "undeliverable" => Some(DeadReason::Undeliverable),
         other => quarantine_from(other).map(DeadReason::Quarantined),
     }
 }
 
-fn pack(history: &VecDeque<Attempt>) -> Vec<u8> {
+pub(crate) fn pack(history: &VecDeque<Attempt>) -> Vec<u8> {
     let mut packed = Vec::new();
     for attempt in history {
         packed.put_time(attempt.at);
@@ -158,7 +158,7 @@ fn pack(history: &VecDeque<Attempt>) -> Vec<u8> {
     packed
 }
 
-fn unpack(packed: &[u8]) -> Option<VecDeque<Attempt>> {
+pub(crate) fn unpack(packed: &[u8]) -> Option<VecDeque<Attempt>> {
     let mut reader = Reader::new(packed);
     let mut history = VecDeque::new();
     while !reader.is_empty() {
