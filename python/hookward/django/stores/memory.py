@@ -76,7 +76,8 @@ class MemoryStore:
             record.until = None
             if outcome != "release":
                 record.kept = replace(record.kept, attempts=record.kept.attempts + 1)
-                record.history = [*record.history, (now, status, note[:_NOTE_MAX])][-_HISTORY_MAX:]
+                clipped = note.encode()[:_NOTE_MAX].decode(errors="ignore")
+                record.history = [*record.history, (now, status, clipped)][-_HISTORY_MAX:]
             if outcome in ("again", "release"):
                 if due_at is None:
                     raise ValueError(f"{outcome} needs a time at which the event is due again")
@@ -84,7 +85,7 @@ class MemoryStore:
             elif outcome == "done":
                 record.kept = replace(record.kept, state="done", due_at=None)
             else:
-                record.kept = replace(record.kept, state="dead", due_at=None, dead_reason="attempts_exhausted")
+                record.kept = replace(record.kept, state="dead", due_at=None, dead_reason="undeliverable")
 
     def get(self, key: str) -> Kept | None:
         with self._lock:
@@ -179,7 +180,10 @@ class MemoryStore:
         state = held.kept.state
         if state == "pending":
             return Claimed("kept"), held
-        return Claimed("done" if state in ("done", "archived") else "dead", attempts=held.kept.attempts), held
+        if state != "dead":
+            return Claimed("done", attempts=held.kept.attempts), held
+        given_up = held.kept.dead_reason == "undeliverable"
+        return Claimed("dead" if given_up else "quarantined", attempts=held.kept.attempts), held
 
     def _keep(self, event: _core.Event) -> _Record:
         kept = Kept(
