@@ -31,7 +31,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memor
 USE_TZ = True
 
 WEBHOOKS = {
-    "STORE": {"KIND": "dynamodb", "TABLE": os.environ.get("BENCH_HOOKWARD_TABLE", "")},
+    "STORE": {"TABLE": os.environ.get("BENCH_HOOKWARD_TABLE", "")},
     "LIMITS": {"UNVERIFIED": "1000000/s", "UNVERIFIED_BURST": 10_000_000},
     "SOURCES": {"orders": {"PROVIDER": "hmac", "SECRETS": ["env:BENCH_SECRET"]}},
 }

@@ -16,7 +16,7 @@ from tests.servers.running_site import Mode, Site
 _tables = itertools.count()
 
 # Of the site's settings: leases that lapse while a test waits for it.
-LEASE = {"LEASE": "2s"}
+LEASE = {"LEASE": 2}
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,6 @@ def new_site(tmp_path: Path, store: str, request: pytest.FixtureRequest) -> Iter
             if store == "dynamodb":
                 way = request.getfixturevalue("way")
                 settings = {
-                    "KIND": "dynamodb",
                     "TABLE": _table(request.getfixturevalue("engine")),
                     "ENDPOINT": f"http://127.0.0.1:{way.port}",
                     "REGION": CREDENTIALS["AWS_REGION"],
