@@ -4,8 +4,40 @@ Times are whole microseconds since 1970 (UTC). Whatever takes long gives the GIL
 thread, and after a fork.
 """
 
+import builtins
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, final
+
+__all__ = [
+    "Answer",
+    "BodyExpired",
+    "Claimed",
+    "Config",
+    "ConfigError",
+    "Diagnostic",
+    "DynamoDb",
+    "Event",
+    "Fenced",
+    "HookwardError",
+    "Kept",
+    "KeyFetch",
+    "Leased",
+    "NotFound",
+    "Receiver",
+    "Screened",
+    "SecretError",
+    "Signed",
+    "SourceFacts",
+    "StoreError",
+    "TooLarge",
+    "Unavailable",
+    "__version__",
+    "accepted",
+    "parse_json",
+    "providers",
+    "retry_later",
+    "verify",
+]
 
 __version__: str
 
@@ -92,7 +124,7 @@ class SourceFacts:
 class Receiver:
     """The sources with their secrets and budgets: judges requests. One in a process."""
 
-    def __init__(self, config: Config) -> None:
+    def __new__(cls, config: Config) -> Receiver:
         """Looks all secrets up. Raises SecretError."""
     def screen(
         self,
@@ -111,7 +143,7 @@ class Receiver:
         """Looks secrets up again where it is time, or a signature was wrong; says what changed, in sentences. Blocks."""
     @property
     def tend_after(self) -> float:
-        """Seconds until `tend` has something to do."""
+        """Seconds until `tend` has something to do: 0 once a signature was wrong that a new secret might have made."""
     def keys_due(self, now: int) -> list[KeyFetch]:
         """Published keys that are to be fetched now."""
     def sign(self, source: str, body: bytes, id: str, now: int) -> Signed:
@@ -121,12 +153,17 @@ class Receiver:
 
 @final
 class KeyFetch:
+    """A document to fetch. Who gets one says what came of it, once; who drops it says so that it failed."""
+
     url: str
     post: bytes | None
     """JSON to post; None is a GET. Holds credentials."""
-    def here(self, body: bytes, max_age: int | None, now: int) -> bool: ...
-    def not_there(self, now: int) -> None: ...
-    def failed(self, now: int) -> None: ...
+    def here(self, body: bytes, max_age: int | None, now: int) -> bool:
+        """This came, and may be kept for `max_age` seconds; whether there are keys in it."""
+    def not_there(self, now: int) -> None:
+        """The sender says that there is no such thing: 404 or 410."""
+    def failed(self, now: int) -> None:
+        """Nothing came, or nothing that counts."""
 
 @final
 class Signed:
@@ -145,7 +182,7 @@ class Screened:
 
 @final
 class Answer:
-    """What to tell the sender."""
+    """What to tell the sender. Only this library makes one."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -215,18 +252,18 @@ def providers() -> list[str]: ...
 class DynamoDb:
     """Claims on a DynamoDB table, for processes that come and go. Connects at its first call in each process."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         table: str,
         *,
         region: str | None = None,
         endpoint: str | None = None,
         large_bodies_bucket: str | None = None,
-    ) -> None: ...
+    ) -> DynamoDb: ...
     def claim(self, event: Event, now: int, until: int) -> Claimed:
         """Keeps the event under a lease, or says what holds its key; takes a lease that lapsed or was given back."""
-    def accept(self, event: Event) -> Claimed:
-        """Keeps the event for whoever leases next."""
+    def accept(self, event: Event, now: int | None = None) -> Claimed:
+        """Keeps the event for whoever leases next. `now` is when the event was received, unless it is said."""
     def lease(self, sources: Sequence[str], now: int, until: int, limit: int) -> tuple[list[Leased], int | None]:
         """Up to `limit` due events, and when the next one is due."""
     def extend(self, key: str, token: int, now: int, until: int) -> None: ...
@@ -241,7 +278,8 @@ class DynamoDb:
         note: str = "",
     ) -> None:
         """Says how the work under a lease ended. Raises Fenced when it is no longer the caller's."""
-    def get(self, key: str) -> Kept | None: ...
+    def get(self, key: str, now: int | None = None) -> Kept | None:
+        """What is known of an event. What has expired by `now`, the time of the machine unless it is said, is not there."""
     def list(
         self,
         *,
@@ -251,16 +289,21 @@ class DynamoDb:
         before: int | None = None,
         cursor: str | None = None,
         limit: int = 50,
-    ) -> tuple[list[Kept], str | None]:
-        """Newest first, without bodies, and where it goes on."""
-    def counts(self) -> dict[str, int]: ...
+        now: int | None = None,
+    ) -> tuple[builtins.list[Kept], str | None]:
+        """Without bodies, and where it goes on: what is pending, the latest due first, or dead, the latest received first.
+
+        Raises StoreError for other states and for all of them: finding those would take an index or a scan.
+        """
+    def counts(self, now: int | None = None) -> dict[str, int]:
+        """How many are `pending` and `dead`, and since when the oldest one is pending (`oldest_pending`), if any is."""
     def requeue(self, key: str, now: int) -> None: ...
     def discard(self, key: str, now: int) -> None: ...
     def health(self) -> None: ...
-    def usage(self) -> list[tuple[str | None, str, float, float]]:
+    def usage(self) -> builtins.list[tuple[str | None, str, float, float]]:
         """Source, what for, read units, write units; since this process first called."""
     def description(self) -> dict[str, Any]:
-        """The live table: status, ttl, encryption, point_in_time_recovery, deletion_protection."""
+        """The live table: status, ttl, encryption, point_in_time_recovery, deletion_protection; None for what cannot be read."""
     def create(self) -> bool:
         """Creates the table with time to live; False when it was there."""
 

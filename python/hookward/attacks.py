@@ -41,16 +41,6 @@ class Request:
         return replace(self, headers=(*kept, *([] if value is None else [(name, value)])))
 
 
-@dataclass(frozen=True)
-class Signature:
-    """Where a signed request has what: names of headers."""
-
-    headers: tuple[str, ...]
-    """Change with the body: signatures."""
-    others: tuple[str, ...]
-    """Are signed or needed, and do not: ids, times."""
-
-
 class Sender(Protocol):
     """Signs as the source's sender does."""
 
@@ -101,15 +91,23 @@ class Attack:
         return f"{self.source}: {self.name}"
 
 
-def signature_of(sender: Sender, payload: Mapping[str, Any]) -> Signature:
-    """Finds which headers sign: those that change with the body and nothing else. Raises SkipTest when none does."""
-    one, other = sender.signed(payload, id="msg_1"), sender.signed({**payload, "hookward_other": 1}, id="msg_1")
-    plain = {"content-type", "content-length"}
-    names = [name for name, _ in one.headers if name.lower() not in plain]
-    signing = tuple(name for name in names if one.header(name) != other.header(name))
-    if not signing:
-        raise unittest.SkipTest("the signature of this source is in no header, or does not cover the body")
-    return Signature(signing, tuple(name for name in names if name not in signing))
+def signatures(sender: Sender, payload: dict[str, Any]) -> list[str]:
+    """The headers that sign: those that are others under another secret. Raises SkipTest when there is none."""
+    ours, others = sender.signed(payload), sender.wrongly_signed(payload)
+    found = [name for name, value in ours.headers if others.header(name) != value]
+    if not found:
+        raise unittest.SkipTest("the signature of this source is in no header")
+    return found
+
+
+def _of_the_body(sender: Sender, payload: dict[str, Any]) -> tuple[list[str], Request, Request]:
+    """The headers that sign, a genuine request, and another one. Raises SkipTest where the signature covers no body."""
+    names = signatures(sender, payload)
+    one = sender.signed(payload, id="msg_hookward")
+    other = sender.signed({**payload, "hookward_other": 1}, id="msg_hookward")
+    if all(one.header(name) == other.header(name) for name in names):
+        raise unittest.SkipTest("the signature of this source does not cover the body, which anyone can change")
+    return names, one, other
 
 
 def _with_signature(change: Callable[[str], str | None]) -> Callable[[Sender, dict[str, Any]], list[Request]]:
@@ -117,7 +115,7 @@ def _with_signature(change: Callable[[str], str | None]) -> Callable[[Sender, di
 
     def build(sender: Sender, payload: dict[str, Any]) -> list[Request]:
         request = sender.signed(payload)
-        for name in signature_of(sender, payload).headers:
+        for name in signatures(sender, payload):
             request = request.with_header(name, change(request.header(name) or ""))
         return [request]
 
@@ -125,32 +123,29 @@ def _with_signature(change: Callable[[str], str | None]) -> Callable[[Sender, di
 
 
 def _tampered(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature_of(sender, payload)
-    request = sender.signed(payload)
-    return [replace(request, body=_other_body(sender, payload))]
+    _, genuine, other = _of_the_body(sender, payload)
+    return [replace(genuine, body=other.body)]
 
 
 def _other_signature(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature = signature_of(sender, payload)
-    request, other = sender.signed(payload), sender.signed({**payload, "hookward_other": 1})
-    for name in signature.headers:
-        request = request.with_header(name, other.header(name))
-    return [request]
+    names, genuine, other = _of_the_body(sender, payload)
+    for name in names:
+        genuine = genuine.with_header(name, other.header(name))
+    return [genuine]
 
 
 def _body_dropped(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature_of(sender, payload)
-    return [replace(sender.signed(payload), body=b"")]
+    _, genuine, _ = _of_the_body(sender, payload)
+    return [replace(genuine, body=b"")]
 
 
 def _reserialised(sender: Sender, payload: dict[str, Any]) -> list[Request]:
-    signature_of(sender, payload)
-    request = sender.signed(payload)
+    _, genuine, _ = _of_the_body(sender, payload)
     try:
-        spaced = json.dumps(json.loads(request.body), indent=4).encode()
+        spaced = json.dumps(json.loads(genuine.body), indent=4).encode()
     except ValueError:
         raise unittest.SkipTest("the bodies of this source are not JSON") from None
-    return [replace(request, body=spaced)]
+    return [replace(genuine, body=spaced)]
 
 
 def _wrong_secret(sender: Sender, payload: dict[str, Any]) -> list[Request]:
@@ -182,7 +177,7 @@ def _downgraded(value: str) -> str:
 def _duplicated(sender: Sender, payload: dict[str, Any]) -> list[Request]:
     # As a WSGI server hands on two headers of one name: joined. The first one is forged.
     request = sender.signed(payload)
-    for name in signature_of(sender, payload).headers:
+    for name in signatures(sender, payload):
         value = request.header(name) or ""
         request = request.with_header(name, f"{_one_digit_off(value)},{value}")
     return [request]
@@ -274,10 +269,6 @@ def _id_conflict(sender: Sender, payload: dict[str, Any]) -> list[Request]:
     return [one, other]
 
 
-def _other_body(sender: Sender, payload: dict[str, Any]) -> bytes:
-    return sender.signed({**payload, "hookward_other": 1}).body
-
-
 _GENUINE = {
     "id": "evt_attack",
     "event_id": "evt_attack",
@@ -362,7 +353,7 @@ _ATTACKS: list[Any] = [
         0,
         _body(lambda body: body[:-1] + b',"hw":' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
     ),
-    ("not_an_object", "signed JSON that is a list", _MALFORMED, 0, _body(lambda body: b"[" + body + b"]")),
+    ("not_an_object", "signed JSON that is a number", _MALFORMED, 0, _body(lambda _: b"42")),
     ("replay", "the same request a second time", _DUPLICATE, 1, _replayed),
     ("replay_under_new_ids", "a captured request under new ids", _DUPLICATE | _REFUSED, 1, _replayed_under_new_ids),
     ("id_conflict", "other content under an id that is taken", _DUPLICATE, 1, _id_conflict),

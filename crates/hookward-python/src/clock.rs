@@ -1,9 +1,23 @@
-//! The clock of the budgets: the only place that asks what time it is.
+//! The only place that asks what time it is: for the budgets, and where a caller does not say it.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use hookward_core::Timestamp;
+
+/// The time that a caller says, or that of the machine.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) fn said_or_now(micros: Option<u64>) -> Timestamp {
+    micros.map_or_else(
+        || {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Timestamp::from_micros(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+        },
+        Timestamp::from_micros,
+    )
+}
 
 /// Monotonic time since it was made; stands still where tests want it.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use hookward_core::config;
+use hookward_store as store;
 use pyo3::{create_exception, exceptions::PyException, prelude::*};
 
 use crate::config::Diagnostic;
@@ -60,6 +61,28 @@ pub(crate) fn config_error(py: Python<'_>, wrong: Vec<config::Diagnostic>) -> Py
 /// The secrets are wrong.
 pub(crate) fn secret_error(py: Python<'_>, wrong: Vec<config::Diagnostic>) -> PyErr {
     with_diagnostics(py, SecretError::new_err(listed(&wrong)), wrong)
+}
+
+/// What the store says, with what caused it.
+pub(crate) fn store_error(error: &store::StoreError) -> PyErr {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    match error {
+        store::StoreError::Fenced => Fenced::new_err(said),
+        store::StoreError::NotFound => NotFound::new_err(said),
+        store::StoreError::BodyExpired => BodyExpired::new_err(said),
+        store::StoreError::TooLarge { .. } => TooLarge::new_err(said),
+        store::StoreError::Full
+        | store::StoreError::OverBudget { .. }
+        | store::StoreError::Unavailable(_) => Unavailable::new_err(said),
+        store::StoreError::Unsupported { .. }
+        | store::StoreError::Closed
+        | store::StoreError::Damaged { .. } => StoreError::new_err(said),
+    }
 }
 
 fn with_diagnostics(py: Python<'_>, error: PyErr, wrong: Vec<config::Diagnostic>) -> PyErr {

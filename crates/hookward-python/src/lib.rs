@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 mod answer;
 mod clock;
 mod config;
+mod dynamodb;
 mod error;
 mod event;
 mod headers;
@@ -28,6 +29,7 @@ mod _core {
     use crate::{
         answer::{Answer, accepted, retry_later},
         config::{Config, Diagnostic, SourceFacts},
+        dynamodb::{Claimed, DynamoDb, Kept, Leased},
         error::{
             BodyExpired, ConfigError, Fenced, HookwardError, NotFound, SecretError, StoreError,
             TooLarge, Unavailable,
@@ -42,6 +44,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let py = module.py();
+        crate::process::refuse_other_interpreters(py)?;
         crate::process::watch_forks(py)?;
         // What an error of them has; each that is raised has a list of its own.
         for error in [py.get_type::<ConfigError>(), py.get_type::<SecretError>()] {

@@ -1,11 +1,18 @@
 //! What belongs to one process: the runtime that I/O is done on. A fork copies the memory and none of the threads, so that a child
 //! makes one of its own, at its first call that needs it.
 
-use std::{future::Future, mem, process, sync::Arc};
+use std::{
+    future::Future,
+    mem, process,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use arc_swap::ArcSwapOption;
 use pyo3::{
-    exceptions::PyOSError,
+    exceptions::{PyImportError, PyOSError},
     prelude::*,
     types::{PyCFunction, PyDict},
 };
@@ -66,6 +73,20 @@ fn runtime() -> std::io::Result<Arc<Owned>> {
             abandon(current);
             return Ok(mine);
         }
+    }
+}
+
+/// Refuses to be loaded by a second interpreter of a process, as mod_wsgi has them: the types of this module belong to the one that
+/// loaded it first.
+pub(crate) fn refuse_other_interpreters(py: Python<'_>) -> PyResult<()> {
+    static FIRST: AtomicUsize = AtomicUsize::new(0);
+    // Each interpreter has builtins of its own, for as long as it lives.
+    let this = py.import("builtins")?.as_ptr() as usize;
+    match FIRST.compare_exchange(0, this, Ordering::Relaxed, Ordering::Relaxed) {
+        Err(first) if first != this => Err(PyImportError::new_err(
+            "hookward._core was loaded by another interpreter of this process: it does not support subinterpreters",
+        )),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where and as whom AWS is spoken to, as the environment says it.
+//! Where and as whom AWS is spoken to: what the caller says, and the environment where it says nothing.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -52,8 +52,55 @@ pub async fn secret_clients(region: Option<&str>) -> Result<SecretClients, Unfit
     })
 }
 
+/// Where the environment says where DynamoDB is spoken. The first one that is set counts.
+pub const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+
+/// The way to DynamoDB, and its region. What is said goes before what the environment says.
+pub async fn table(
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    connections: usize,
+) -> Result<(aws_sdk_dynamodb::config::Builder, Region), Unfit> {
+    let (shared, region) = found(region, connections).await?;
+    let mut connection = aws_sdk_dynamodb::config::Builder::from(&shared);
+    if let Some(endpoint) = endpoint {
+        fit_url("the endpoint", endpoint, "event")?;
+        connection = connection.endpoint_url(endpoint);
+    } else {
+        ENDPOINT_VARIABLES.into_iter().try_for_each(|variable| fit(variable, "event"))?;
+    }
+    Ok((connection, region))
+}
+
+/// The way to S3. Only the environment says where it is, if not at Amazon.
+pub async fn bucket(region: Option<&str>) -> Result<aws_sdk_s3::config::Builder, Unfit> {
+    let (shared, _) = found(region, BUCKET_CONNECTIONS).await?;
+    let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+    variables.into_iter().try_for_each(|variable| fit(variable, "event"))?;
+    // What is not Amazon's own seldom has a name for each bucket.
+    let elsewhere = variables.into_iter().any(|variable| crate::variable(variable).is_some());
+    Ok(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere))
+}
+
+/// Connections to S3 that are kept: large bodies are few.
+const BUCKET_CONNECTIONS: usize = 16;
+
+/// What the AWS SDK finds in the environment, with a region in any case.
+async fn found(
+    region: Option<&str>,
+    connections: usize,
+) -> Result<(aws_config::SdkConfig, Region), Unfit> {
+    let shared = environment(region, connections).await;
+    match shared.region().cloned() {
+        Some(region) => Ok((shared, region)),
+        None => {
+            Err(Unfit("no AWS region: write `region` into [store], or set AWS_REGION".to_owned()))
+        }
+    }
+}
+
 /// What the AWS SDK finds in the environment, in this region if it is said.
-pub async fn environment(region: Option<&str>, connections: usize) -> aws_config::SdkConfig {
+async fn environment(region: Option<&str>, connections: usize) -> aws_config::SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(dynamodb::http_client(connections));
     if let Some(region) = region {
@@ -63,14 +110,17 @@ pub async fn environment(region: Option<&str>, connections: usize) -> aws_config
 }
 
 /// What the file may not say, the environment may not say either: see `endpoint` in the configuration.
-pub fn fit(variable: &str, shown: &str) -> Result<(), Unfit> {
-    let Some(url) = crate::variable(variable) else { return Ok(()) };
-    if !is_absolute(&url) {
+fn fit(variable: &str, shown: &str) -> Result<(), Unfit> {
+    crate::variable(variable).map_or(Ok(()), |url| fit_url(variable, &url, shown))
+}
+
+fn fit_url(variable: &str, url: &str, shown: &str) -> Result<(), Unfit> {
+    if !is_absolute(url) {
         return Err(Unfit(format!(
             "{variable} is {url:?}: write an absolute URL, such as http://127.0.0.1:8000, or unset it"
         )));
     }
-    if is_plain_to_another_machine(&url) {
+    if is_plain_to_another_machine(url) {
         return Err(Unfit(format!(
             "{variable}: plain http to another machine would show every {shown} to the network; use https"
         )));

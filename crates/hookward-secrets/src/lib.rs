@@ -1,5 +1,7 @@
 //! Following references to secrets, for the program and for the library: the one place that reads the environment.
 //!
+//! The way to AWS is here too ([`aws`]), which tables and buckets need as well as secrets.
+//!
 //! [`Backends`] look at what references lead to, a [`Vault`] keeps it and decides what counts when they are looked at again,
 //! [`sources`] makes sources of it.
 

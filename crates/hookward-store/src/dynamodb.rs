@@ -39,6 +39,7 @@ mod reader;
 mod reads;
 mod recent;
 mod resolve;
+pub mod setup;
 pub mod size;
 mod spending;
 mod table;

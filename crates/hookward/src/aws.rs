@@ -2,15 +2,9 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::{
-    Client,
-    config::{Builder, Region},
-};
+use aws_sdk_dynamodb::{Client, config::Builder};
 use hookward_core::config;
-use hookward_secrets::{
-    self as secrets,
-    aws::{self, environment, fit},
-};
+use hookward_secrets::{self as secrets, aws};
 use hookward_server::{Clock as _, SystemClock};
 use hookward_store::{
     StoreError,
@@ -26,9 +20,6 @@ use crate::{
     dynamodb::advice,
     failure::{Failure, chain},
 };
-
-/// Connections to S3 that are kept: large bodies are few.
-const BUCKET_CONNECTIONS: usize = 16;
 
 /// Opens the store as a node of its table. One that is not `serving` leaves the work of nodes that are gone to others.
 pub(crate) async fn open(
@@ -130,23 +121,18 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) async fn of(config: &config::DynamoDb, connections: usize) -> Result<Self, Failure> {
-        let (shared, region) = found(config, connections).await?;
-        let mut connection = Builder::from(&shared);
-        let endpoint = if let Some(endpoint) = &config.endpoint {
-            connection = connection.endpoint_url(endpoint.to_string());
-            endpoint.to_string()
-        } else {
-            let events = |variable| fit(variable, "event").map_err(unfit);
-            ENDPOINT_VARIABLES.into_iter().try_for_each(events)?;
-            let environment = ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
-            environment.unwrap_or_else(|| amazons_own(region.as_ref()))
-        };
+        let configured = config.endpoint.as_ref().map(ToString::to_string);
+        let (region, configured) = (config.region.as_deref(), configured.as_deref());
+        let (connection, region) =
+            aws::table(region, configured, connections).await.map_err(unfit)?;
+        let environment = || ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
+        let endpoint = configured.map(str::to_owned).or_else(environment);
+        let endpoint = endpoint.unwrap_or_else(|| amazons_own(region.as_ref()));
         Ok(Self { connection, endpoint })
     }
 }
 
-/// Where the environment says where DynamoDB is spoken. The first one that is set counts.
-pub(crate) const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+pub(crate) use hookward_secrets::aws::ENDPOINT_VARIABLES;
 
 /// The endpoint that Amazon has in a region.
 fn amazons_own(region: &str) -> String {
@@ -195,34 +181,15 @@ pub(crate) fn is_amazon(endpoint: &str) -> bool {
     })
 }
 
-/// The way to the bucket of large bodies. Only the environment says where S3 is, if not at Amazon.
+/// The way to the bucket of large bodies.
 pub(crate) async fn bucket_connection(
     config: &config::DynamoDb,
 ) -> Result<aws_sdk_s3::config::Builder, Failure> {
-    let (shared, _) = found(config, BUCKET_CONNECTIONS).await?;
-    let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-    variables.into_iter().try_for_each(|variable| fit(variable, "event").map_err(unfit))?;
-    // What is not Amazon's own seldom has a name for each bucket.
-    let elsewhere = variables.into_iter().any(|variable| secrets::variable(variable).is_some());
-    Ok(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere))
+    aws::bucket(config.region.as_deref()).await.map_err(unfit)
 }
 
 fn unfit(wrong: aws::Unfit) -> Failure {
     Failure::config(wrong.to_string())
-}
-
-/// What the AWS SDK finds in the environment, in the region that the file says.
-async fn found(
-    config: &config::DynamoDb,
-    connections: usize,
-) -> Result<(aws_config::SdkConfig, Region), Failure> {
-    let shared = environment(config.region.as_deref(), connections).await;
-    match shared.region().cloned() {
-        Some(region) => Ok((shared, region)),
-        None => {
-            Err(Failure::config("no AWS region: write `region` into [store], or set AWS_REGION"))
-        }
-    }
 }
 
 #[cfg(test)]

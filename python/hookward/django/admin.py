@@ -26,6 +26,8 @@ from hookward.django.delivery import Delivery
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hookward.django.stores.base import Kept
+
 log = logging.getLogger("hookward.django.admin")
 
 # Small enough to read, and one query of a table.
@@ -164,7 +166,7 @@ class DeliveryAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(self._url("change", keys[0]) if len(keys) == 1 else self._url("changelist"))
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         shared = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -178,7 +180,7 @@ class DeliveryAdmin(admin.ModelAdmin):
         context = {"title": _("Webhooks"), "unavailable": str(error)}
         return self._page(request, "list", context, status=503)
 
-    def _row(self, event: operate.Kept) -> dict[str, Any]:
+    def _row(self, event: Kept) -> dict[str, Any]:
         return {
             **operate.summary(event),
             "received_at": operate.moment(event.received_at),

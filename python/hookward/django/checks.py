@@ -14,16 +14,24 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from hookward import _core
-from hookward.django import operate
+from hookward.django import settings as webhook_settings
+from hookward.django.findings import endpoint_of
+from hookward.django.handlers import registry
 from hookward.django.routes import Route, routes
+from hookward.django.runtime import Runtime
+from hookward.django.settings import SettingsError
+from hookward.django.worker import load_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from django.apps import AppConfig
+
+    from hookward.django.settings import Problem, WebhookSettings
 
 TAG = "webhooks"
 
@@ -32,18 +40,25 @@ _TOLERANCE_MAX_SECS = 600
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E001, E002: `WEBHOOKS` cannot be read."""
+    """E001, E002, W100: `WEBHOOKS` cannot be read, or says what nobody means; E011: a MODEL that is none."""
     try:
-        config = operate.config()
-    except _core.ConfigError as error:
+        read = _read()
+    except SettingsError as error:
         return [_of_settings(diagnostic) for diagnostic in error.diagnostics]
-    return [_of_settings(diagnostic) for diagnostic in config.warnings]
+    found = [_of_settings(diagnostic) for diagnostic in read.config.warnings]
+    runtime = Runtime(read)
+    for name in read.sources:
+        try:
+            runtime.validator_of(name)
+        except ImproperlyConfigured as error:
+            found.append(Error(f"The MODEL of {name!r}: {error}.", obj=_name("SOURCES", name), id="hookward.E011"))
+    return found
 
 
 def check_literal_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E003: a secret stands in the settings themselves."""
-    config = _config()
-    if settings.DEBUG or config is None:
+    read = _read_or_none()
+    if settings.DEBUG or read is None:
         return []
     return [
         Error(
@@ -52,18 +67,18 @@ def check_literal_secrets(app_configs: Sequence[AppConfig] | None = None, **kwar
             obj=_name("SOURCES", source.name),
             id="hookward.E003",
         )
-        for source in config.sources
+        for source in read.facts.values()
         if "literal" in source.secrets
     ]
 
 
 def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E004, W108: secrets of this machine that are weak or not there. Those of AWS are left to `webhooks_check`."""
-    config = _config()
-    if config is None:
+    read = _read_or_none()
+    if read is None:
         return []
     found: list[CheckMessage] = []
-    for source in config.sources:
+    for source in _with_secrets(read):
         local = [reference for reference in source.secrets if reference.startswith(("env:", "file:"))]
         missing = [reference for reference in local if not (reference.endswith("?") or _is_there(reference))]
         found += [
@@ -77,8 +92,9 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
         ]
         if missing or len(local) < len(source.secrets):
             continue
+        alone = {**settings.WEBHOOKS, "SOURCES": {source.name: settings.WEBHOOKS["SOURCES"][source.name]}}
         try:
-            _core.Receiver(operate.config(only=source.name))
+            _core.Receiver(webhook_settings.read(alone, literals=True).config)
         except _core.SecretError as error:
             found += [
                 Error(
@@ -93,21 +109,64 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
 
 
 def check_views(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E005, E007, E009: views of webhooks that Django would keep senders away from."""
+    """E005, E007, W110: views of webhooks that Django would keep senders away from, and sources without one."""
     if not settings.ROOT_URLCONF:
         return []
-    config = _config()
-    known = None if config is None else [source.name for source in config.sources]
+    read = _read_or_none()
     found: list[CheckMessage] = []
-    for route in routes():
+    everywhere = routes()
+    for route in everywhere:
         found += _of_view(route)
-        if known is not None and route.source is not None and route.source not in known:
+    for name in read.sources if read is not None else ():
+        if not any(route.source in (None, name) for route in everywhere):
+            found.append(
+                checks.Warning(
+                    f"No URL takes webhooks of the source {name!r}.",
+                    hint='Add path("hooks/", include("hookward.django.urls")) to the URLconf, or the view of the source.',
+                    obj=_name("SOURCES", name),
+                    id="hookward.W110",
+                )
+            )
+    return found
+
+
+def check_handlers(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E009, E010, W109: handlers of sources that do not exist, several of one, and sources without any."""
+    read = _read_or_none()
+    if read is None:
+        return []
+    if settings.ROOT_URLCONF:
+        load_handlers()
+    found: list[CheckMessage] = []
+    for name in sorted(registry.sources()):
+        if name not in read.sources:
             found.append(
                 Error(
-                    f"The view at {route.path!r} takes webhooks of {route.source!r}, which WEBHOOKS does not have.",
-                    hint=f"Its sources are: {', '.join(known) or 'none'}.",
-                    obj=route.path,
+                    f"There is a handler of {name!r}, and WEBHOOKS has no such source.",
+                    hint=f"Its sources are: {', '.join(sorted(read.sources)) or 'none'}.",
+                    obj="WEBHOOKS",
                     id="hookward.E009",
+                )
+            )
+    for name in sorted(read.sources):
+        if name not in registry.sources():
+            found.append(
+                checks.Warning(
+                    f"Nobody handles webhooks of the source {name!r}: they are kept, and nothing comes of them.",
+                    hint=f"Write a function @on({name!r}) in webhooks.py of an installed app, or a view @webhook({name!r}).",
+                    obj=_name("SOURCES", name),
+                    id="hookward.W109",
+                )
+            )
+        try:
+            registry.owner(name, None)
+        except ImproperlyConfigured as error:
+            found.append(
+                Error(
+                    f"It is not clear {error}.",
+                    hint="A worker, a retry and a replay have no request to tell it by.",
+                    obj=_name("SOURCES", name),
+                    id="hookward.E010",
                 )
             )
     return found
@@ -115,15 +174,16 @@ def check_views(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
 
 def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """W101, W102, W104, W105, W107: sources that are open to more than they need to be."""
-    config = _config()
-    if config is None:
+    read = _read_or_none()
+    if read is None:
         return []
     found: list[CheckMessage] = []
     memory = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    for source in config.sources:
+    is_gateway = read.mode == "gateway"  # it has the limits then
+    for source in read.facts.values():
         for wrong, message, hint, number in (
             (
-                source.rate is None,
+                source.rate is None and not is_gateway,
                 "has no rate limit for what is verified.",
                 'Set its RATE, such as "50/s": above it the sender is told to come later, and nothing is lost.',
                 101,
@@ -141,14 +201,14 @@ def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
                 104,
             ),
             (
-                _forgets_early(source),
+                _forgets_early(source) and not is_gateway,
                 f"remembers events for {_days(source.remember_secs)}, and its sender tries again for "
                 f"{_days(source.retry_horizon_secs)}.",
                 "Remember longer: a late retry would be handled as a new event.",
                 105,
             ),
             (
-                "body" not in source.covers,
+                "body" not in source.covers and not is_gateway,
                 f"signs no body, only: {source.covers or 'nothing'}. Whoever captures a request can change its body.",
                 "Take from the body only what to ask the sender for, or let the sender sign it if it can.",
                 107,
@@ -168,8 +228,12 @@ def check_limits(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """W103, W106: what fits a laptop and not a server."""
+    read = _read_or_none()
+    if read is None:
+        return []
     found: list[CheckMessage] = []
-    if (settings.SECURE_PROXY_SSL_HEADER or settings.USE_X_FORWARDED_HOST) and not operate.trusts_proxies():
+    is_behind_one = settings.SECURE_PROXY_SSL_HEADER or settings.USE_X_FORWARDED_HOST
+    if is_behind_one and not settings.WEBHOOKS.get("TRUSTED_PROXIES"):
         found.append(
             checks.Warning(
                 "The project is behind a proxy (SECURE_PROXY_SSL_HEADER, USE_X_FORWARDED_HOST), and WEBHOOKS trusts none.",
@@ -178,8 +242,8 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
                 id="hookward.W103",
             )
         )
-    endpoint = operate.table_endpoint()
-    if endpoint is not None and endpoint.startswith("http://"):
+    endpoint = endpoint_of(read)
+    if endpoint is not None and not settings.DEBUG and endpoint.startswith("http://"):
         found.append(
             checks.Warning(
                 "Events go to DynamoDB without TLS: its endpoint is an http:// URL.",
@@ -195,24 +259,35 @@ def register_checks() -> None:
     """Called once, when the app is ready."""
     register(check_settings, TAG)
     register(check_views, TAG, Tags.urls)
+    register(check_handlers, TAG)
     register(check_literal_secrets, TAG, Tags.security)
     for check in (check_local_secrets, check_limits, check_deployment):
         register(check, TAG, Tags.security, deploy=True)
 
 
-def _config() -> _core.Config | None:
+def _read() -> WebhookSettings:
+    """What the settings mean; a literal secret is a finding of its own. Raises SettingsError."""
+    return webhook_settings.read(getattr(settings, "WEBHOOKS", {}), literals=True)
+
+
+def _read_or_none() -> WebhookSettings | None:
     """The settings, if they can be read: `check_settings` says what is wrong with them."""
     try:
-        return operate.config()
-    except _core.ConfigError:
+        return _read()
+    except SettingsError:
         return None
 
 
-def _of_settings(diagnostic: _core.Diagnostic) -> CheckMessage:
+def _with_secrets(read: WebhookSettings) -> list[_core.SourceFacts]:
+    """Behind the gateway all sources have the same ones."""
+    return list(read.facts.values())[: 1 if read.mode == "gateway" else None]
+
+
+def _of_settings(diagnostic: _core.Diagnostic | Problem) -> CheckMessage:
     kind = Error if diagnostic.severity == "error" else checks.Warning
     number = "E002" if "without a secret" in diagnostic.message else "E001"
     return kind(
-        f"{diagnostic.path}: {diagnostic.message}",
+        f"{diagnostic.path or 'WEBHOOKS'}: {diagnostic.message}.",
         hint=diagnostic.help,
         obj="WEBHOOKS",
         id=f"hookward.{number if kind is Error else 'W100'}",
@@ -243,7 +318,7 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
             obj=route.path,
             id="hookward.E005",
         )
-    exempt = getattr(view, "_non_atomic_requests", set())
+    exempt: set[str] = getattr(view, "_non_atomic_requests", set())
     atomic = [
         alias
         for alias, database in connections.settings.items()

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from django.apps import apps
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from hookward import _core
-from hookward.django import operate
+from hookward.django.runtime import current
+from hookward.django.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hookward.django.settings import WebhookSettings
+
+Status = Literal["ok", "warning", "failed"]
 
 # A sender's clock may be off too: half of the usual five minutes is left to it.
 _SKEW_MAX_SECS = 30
@@ -25,7 +32,7 @@ _PATIENCE_SECS = 5
 @dataclass(frozen=True)
 class Finding:
     part: str
-    status: Literal["ok", "warning", "failed"]
+    status: Status
     message: str
     help: str = ""
 
@@ -33,19 +40,21 @@ class Finding:
 def findings(now: int) -> Iterator[Finding]:
     """Looks at everything, in the order in which it is needed. Nothing is written, and no secret is in any text."""
     try:
-        config = operate.config()
-    except _core.ConfigError as error:
+        settings = current().settings
+    except SettingsError as error:
         for diagnostic in error.diagnostics:
             yield Finding("settings", "failed", f"{diagnostic.path}: {diagnostic.message}", diagnostic.help or "")
         return
-    yield Finding("settings", "ok", f"{len(config.sources)} sources: {', '.join(s.name for s in config.sources)}")
-    yield from _secrets(config)
-    if operate.keeps_nothing():
-        yield Finding("store", "ok", "none: the gateway keeps events")
+    yield Finding("settings", "ok", f"{settings.mode} mode; sources: {', '.join(settings.sources) or 'none'}")
+    yield from _secrets(settings.config)
+    yield from _migrations(settings.database)
+    if settings.mode == "gateway":
+        yield Finding("store", "ok", "none here: the gateway keeps events")
         return
-    table = operate.table()
-    yield from (_database() if table is None else _dynamodb(table))
-    yield from _clock(now)
+    if settings.table is not None:
+        yield from _table(current().store)
+    yield from _health()
+    yield from clock(now, settings)
 
 
 def _secrets(config: _core.Config) -> Iterator[Finding]:
@@ -53,43 +62,37 @@ def _secrets(config: _core.Config) -> Iterator[Finding]:
         _core.Receiver(config)
     except _core.SecretError as error:
         for diagnostic in error.diagnostics:
-            status: Literal["warning", "failed"] = "failed" if diagnostic.severity == "error" else "warning"
+            status: Status = "failed" if diagnostic.severity == "error" else "warning"
             yield Finding("secrets", status, f"{diagnostic.path}: {diagnostic.message}", diagnostic.help or "")
     else:
         count = sum(len(source.secrets) for source in config.sources)
         yield Finding("secrets", "ok", f"{count} looked up; all are there and strong")
 
 
-def _database() -> Iterator[Finding]:
-    alias = operate.database()
+def _migrations(alias: str) -> Iterator[Finding]:
+    """The tables of the ORM store, and those of `event.once`, which every store needs."""
+    label = apps.get_app_config("hookward").label
     try:
         executor = MigrationExecutor(connections[alias])
-        label = operate.APP_LABEL
         targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == label]
-        missing = [
-            migration.name for migration, backwards in executor.migration_plan(targets) if migration.app_label == label
-        ]
+        plan = [migration.name for migration, _ in executor.migration_plan(targets) if migration.app_label == label]
     except DatabaseError as error:
-        yield Finding("store", "failed", f"the database {alias!r} does not answer: {type(error).__name__}")
+        yield Finding("migrations", "failed", f"the database {alias!r} does not answer: {type(error).__name__}")
         return
-    if missing:
-        yield Finding("migrations", "failed", f"not applied: {', '.join(missing)}", "Run `manage.py migrate`.")
-        return
-    yield Finding("migrations", "ok", f"applied on the database {alias!r}")
-    yield from _health()
+    if plan:
+        yield Finding("migrations", "failed", f"not applied: {', '.join(plan)}", "Run `manage.py migrate`.")
+    else:
+        yield Finding("migrations", "ok", f"applied on the database {alias!r}")
 
 
-def _dynamodb(table: _core.DynamoDb) -> Iterator[Finding]:
+def _table(store: Any) -> Iterator[Finding]:
     try:
-        found = table.description()
+        found = store.table.description()
     except _core.StoreError as error:
-        help_text = (
-            "Is there such a table, and may these credentials describe it? `manage.py webhooks_table create` makes it."
-        )
+        help_text = "May these credentials describe it? `manage.py webhooks_table create` makes one that is missing."
         yield Finding("table", "failed", str(error), help_text)
         return
     yield from judged(found)
-    yield from _health()
 
 
 def judged(found: dict[str, Any]) -> Iterator[Finding]:
@@ -132,17 +135,17 @@ def _is_on(value: Any) -> bool:
 
 def _health() -> Iterator[Finding]:
     try:
-        operate.store().health()
+        current().store.health()
     except _core.StoreError as error:
         yield Finding("store", "failed", str(error), "Senders are answered 503 until it is back, and try again.")
     else:
         yield Finding("store", "ok", "answers")
 
 
-def _clock(now: int) -> Iterator[Finding]:
+def clock(now: int, settings: WebhookSettings) -> Iterator[Finding]:
     """Compares clocks with the other side of the store, where it tells the time."""
-    endpoint = operate.table_endpoint()
-    there = _database_time(operate.database()) if endpoint is None else _http_date(endpoint)
+    endpoint = endpoint_of(settings)
+    there = _database_time(settings.database) if endpoint is None else _http_date(endpoint)
     if there is None:
         yield Finding("clock", "ok", "not compared: the store does not tell the time")
         return
@@ -155,6 +158,16 @@ def _clock(now: int) -> Iterator[Finding]:
         yield Finding("clock", "failed", message, help_text)
     else:
         yield Finding("clock", "ok", message)
+
+
+def endpoint_of(settings: WebhookSettings) -> str | None:
+    """Where DynamoDB is, as the AWS SDK finds it; None where events are in the database, or no region is known."""
+    table = settings.table
+    if table is None:
+        return None
+    named = table.endpoint or os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
+    region = table.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return named or (f"https://dynamodb.{region}.amazonaws.com/" if region else None)
 
 
 def _http_date(url: str) -> float | None:

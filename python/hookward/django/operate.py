@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hookward import _core
+from hookward.django.runtime import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,25 @@ STATES: tuple[State, ...] = ("pending", "done", "archived", "dead", "dropped")
 
 # A page of the store: on DynamoDB each one is a query.
 _PAGE = 100
+
+
+def store() -> Store:
+    """Where the project's events are kept."""
+    return current().store
+
+
+def now() -> int:
+    """By the project's clock, which tests stop."""
+    return current().clock()
+
+
+def source_names() -> list[str]:
+    """The sources of the settings."""
+    return sorted(current().settings.sources)
+
+
+def is_key(text: str) -> bool:
+    return _KEY.fullmatch(text) is not None
 
 
 def matching(
@@ -119,96 +139,6 @@ def since(text: str, now: int) -> int:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY = re.compile(r"[0-9a-f]{32}")
 _AGE = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-# --- TEMPORARY bridge until the request path is merged ---
-import re as _re
-import time as _time
-import uuid as _uuid
-
-APP_LABEL = "hookward"
-_STORE: list[Store] = []
-
-
-def store() -> Store:
-    return _STORE[0]
-
-
-def now() -> int:
-    return _time.time_ns() // 1000
-
-
-def is_key(text: str) -> bool:
-    return _re.fullmatch(r"[0-9a-f]{32}", text) is not None
-
-
-def _written() -> dict[str, Any]:
-    from django.conf import settings
-
-    names = {
-        "SECRETS": "secrets",
-        "RATE": "budget",
-        "MAX_BODY": "body_max",
-        "TOLERANCE": "tolerance",
-        "REMEMBER": "remember",
-        "SCHEME": "provider",
-    }
-    return {
-        "sources": {
-            n: {"provider": n} | {names.get(k, k.lower()): v for k, v in s.items()}
-            for n, s in settings.WEBHOOKS["SOURCES"].items()
-        }
-    }
-
-
-def config(only: str | None = None) -> _core.Config:
-    w = _written()
-    if only:
-        w = {"sources": {only: w["sources"][only]}}
-    return _core.Config.parse(w, literals=True)
-
-
-def receiver() -> _core.Receiver:
-    return _core.Receiver(config())
-
-
-def source_names() -> list[str]:
-    from django.conf import settings
-
-    return sorted(settings.WEBHOOKS["SOURCES"])
-
-
-def trusts_proxies() -> bool:
-    from django.conf import settings
-
-    return bool(settings.WEBHOOKS.get("TRUSTED_PROXIES"))
-
-
-def table_endpoint() -> str | None:
-    return None
-
-
-def table() -> _core.DynamoDb | None:
-    return None
-
-
-def keeps_nothing() -> bool:
-    return False
-
-
-def database() -> str:
-    return "default"
-
-
-def fresh_id() -> str:
-    return f"msg_{_uuid.uuid4().hex}"
-
-
-def path_of(source: str) -> str | None:
-    return None
-
-
-def as_gateway_config() -> dict[str, Any]:
-    return _written()

@@ -1,14 +1,16 @@
 import pytest
-from hookward.django import operate
+from hookward.django import runtime, settings
 from hookward.django.stores.memory import MemoryStore
 
-from tests.ops.events import SECRET
+from tests.ops.events import NOW, SECRET
 
 
 @pytest.fixture
 def store(monkeypatch):
-    store = MemoryStore()
-    monkeypatch.setattr(operate, "store", lambda: store)
+    """The project with its secrets, a store in memory, and a clock that stands still."""
     monkeypatch.setenv("OPS_STRIPE", SECRET + "stripe")
     monkeypatch.setenv("OPS_GITHUB", SECRET + "github")
-    return store
+    store = MemoryStore()
+    runtime.replace(runtime.Runtime(settings.current(), clock=lambda: NOW, store=store))
+    yield store
+    runtime.replace(None)

@@ -44,7 +44,7 @@ TEMPLATES = [
 
 WEBHOOKS = {
     "SOURCES": {
-        "stripe": {"SECRETS": ["env:OPS_STRIPE"], "RATE": "50/s"},
-        "github": {"SECRETS": ["env:OPS_GITHUB"], "RATE": "50/s"},
+        "stripe": {"SCHEME": "stripe", "SECRETS": ["env:OPS_STRIPE"], "RATE": "50/s"},
+        "github": {"SCHEME": "github", "SECRETS": ["env:OPS_GITHUB"], "RATE": "50/s"},
     },
 }

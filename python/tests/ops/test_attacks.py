@@ -11,23 +11,6 @@ from hookward.test import Sender, secrets_for_tests
 
 from tests.ops.events import NOW
 
-PROVIDERS = [
-    name
-    for name in (
-        "stripe",
-        "github",
-        "slack",
-        "shopify",
-        "standard-webhooks",
-        "linear",
-        "zoom",
-        "gitlab",
-        "discord",
-        "paddle",
-    )
-    if name in _core.providers()
-]
-
 
 class Project:
     """A receiver without Django: judges, claims, counts."""
@@ -72,15 +55,31 @@ def withstands(project: Callable[[Request], int], sender: Sender, attack: Attack
     return project(forged) in attack.statuses and handled() <= attack.effects
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("attack", attacks_on("x"))
-def test_the_core_withstands(provider, attack):
-    project = Project(provider)
-    assert withstands(project, project.sender, attack, lambda: project.handled)
+def can_be_set_up(provider: str) -> bool:
+    """Whether a source of this provider needs no more than a secret that anyone can make."""
+    try:
+        Project(provider)
+    except _core.HookwardError:
+        return False
+    return True
+
+
+PROVIDERS = [provider for provider in _core.providers() if can_be_set_up(provider)]
+
+
+def test_most_senders_can_be_played():
+    assert len(PROVIDERS) > 100
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_genuine_events_are_accepted(provider):
+def test_the_core_withstands(provider):
+    assert found_in(Project, provider) == set()
+
+
+@pytest.mark.parametrize(
+    "provider", ["stripe", "github", "slack", "shopify", "standard-webhooks", "zoom", "gitlab", "paddle"]
+)
+def test_genuine_events_are_handled(provider):
     project = Project(provider)
     assert project(project.sender.signed(attacks_on(provider)[0].payload)) == 200
     assert project.handled == 1
@@ -167,11 +166,6 @@ class Crashes(Project):
 )
 def test_finds_planted_flaws(flawed, by):
     assert by <= found_in(flawed, "stripe")
-
-
-def test_a_correct_receiver_fails_none():
-    assert found_in(Project, "stripe") == set()
-    assert found_in(Project, "github") == set()
 
 
 def test_names_are_readable_and_there_once():

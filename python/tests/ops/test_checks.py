@@ -1,5 +1,6 @@
 """The system checks: each is found where it should be, and a project without mistakes passes."""
 
+import functools
 import sys
 import types
 from collections.abc import Callable
@@ -8,18 +9,21 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
-from django.http import HttpResponse
+from django.db import connections
 from django.test import override_settings
 from django.urls import clear_url_caches, path
-from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.cache import never_cache
+from hookward.django import on
+from hookward.django.handlers import registry
+from hookward.django.views import receive_any
 
-from tests.ops.views import async_hook, hook
+from tests.ops.views import async_hook, hook, without
 
 STRONG = "correct-horse-battery-staple-1234"
 GOOD: dict[str, Any] = {
     "SOURCES": {
-        "stripe": {"SECRETS": ["env:OPS_STRIPE"], "RATE": "50/s"},
-        "github": {"SECRETS": ["env:OPS_GITHUB"], "RATE": "50/s"},
+        "stripe": {"SCHEME": "stripe", "SECRETS": ["env:OPS_STRIPE"], "RATE": "50/s"},
+        "github": {"SCHEME": "github", "SECRETS": ["env:OPS_GITHUB"], "RATE": "50/s"},
     },
 }
 
@@ -28,6 +32,7 @@ GOOD: dict[str, Any] = {
 def secrets(monkeypatch):
     monkeypatch.setenv("OPS_STRIPE", STRONG)
     monkeypatch.setenv("OPS_GITHUB", STRONG[::-1])
+    monkeypatch.setenv("OPS_ERP", "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     monkeypatch.setenv("OPS_MAILGUN", STRONG.upper())
 
 
@@ -38,7 +43,9 @@ def found(*, deploy: bool = True, views: list[Callable[..., Any]] | None = None,
 
 def messages(*, deploy: bool = True, views: list[Callable[..., Any]] | None = None, **settings: Any) -> list[Any]:
     urls = types.ModuleType("tests.ops.checked_urls")
-    urls.urlpatterns = [path(f"hooks/{n}/", view) for n, view in enumerate(views or [hook])]
+    urls.urlpatterns = [
+        path(f"hooks/{n}/", view) for n, view in enumerate([hook, async_hook] if views is None else views)
+    ]
     sys.modules[urls.__name__] = urls
     with override_settings(**{"WEBHOOKS": GOOD, "ROOT_URLCONF": urls.__name__, **settings}):
         clear_url_caches()
@@ -59,6 +66,15 @@ def with_source(**changes: Any) -> dict[str, Any]:
 def test_a_project_without_mistakes_passes():
     assert found() == []
     assert found(views=[hook, async_hook]) == []
+
+
+def test_dynamodb_without_tls(monkeypatch):
+    table = {**GOOD, "STORE": {"TABLE": "webhooks", "REGION": "eu-central-1"}}
+    assert found(WEBHOOKS=table) == []
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")
+    assert found(WEBHOOKS=table) == ["hookward.W106"]
+    assert found(deploy=False, WEBHOOKS=table) == []
+    assert found() == []
 
 
 def test_the_checks_are_registered_with_the_app():
@@ -102,68 +118,75 @@ def test_secrets_that_may_be_absent(monkeypatch):
     assert found(WEBHOOKS=with_source(SECRETS=["env:OPS_STRIPE", "env:OPS_STRIPE_OLD?"])) == []
 
 
-def test_views_behind_a_wrapper_that_hides_them():
-    def wrapper(request):
-        return hook(request)
+def views_found(*views, **settings):
+    """Ids of what is found of these views, beside that not every source has one."""
+    return [id for id in found(views=list(views), **settings) if id != "hookward.W110"]
 
+
+def test_views_behind_a_wrapper_that_hides_them():
     def wrapped(view):
         return lambda request: view(request)
 
-    assert found(views=[wrapped(hook)]) == ["hookward.E005"]
-    assert found(views=[wrapped(wrapped(hook))]) == ["hookward.E005"]
+    assert views_found(wrapped(hook)) == ["hookward.E005"]
+    assert views_found(wrapped(wrapped(async_hook))) == ["hookward.E005"]
+    assert views_found(functools.partial(hook)) == ["hookward.E005"]
+
+
+def test_views_behind_a_wrapper_that_keeps_their_marks():
+    assert views_found(never_cache(hook)) == []
 
 
 def test_views_that_csrf_would_refuse():
-    assert found(views=[csrf_protect(hook)]) == []  # checked by a decorator: told apart below
-
-    def protected(request):
-        return HttpResponse()
-
-    protected.webhook_source = "stripe"
-    protected.login_required = False
-    protected._non_atomic_requests = {"default"}
-    assert found(views=[protected]) == ["hookward.E005"]
+    assert views_found(without(csrf_exempt=False)) == ["hookward.E005"]
 
 
 def test_views_that_ask_for_a_login():
-    def guarded(request):
-        return HttpResponse()
-
-    guarded.__dict__.update(vars(hook))
-    guarded.login_required = True
     login = ["django.contrib.auth.middleware.LoginRequiredMiddleware"]
-    assert found(views=[guarded], MIDDLEWARE=login) == ["hookward.E005"]
-    assert found(views=[guarded], MIDDLEWARE=[]) == []
-    assert found(views=[hook], MIDDLEWARE=login) == []
+    guarded = without(login_required=True)
+    assert views_found(guarded, MIDDLEWARE=login) == ["hookward.E005"]
+    assert views_found(guarded, MIDDLEWARE=[]) == []
+    assert views_found(hook, MIDDLEWARE=login) == []
 
 
-@pytest.mark.parametrize("view", [hook, async_hook])
-def test_views_within_atomic_requests(view):
-    def copy(request):
-        return HttpResponse()
-
-    copy.__dict__.update(vars(view))
-    atomic = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "ATOMIC_REQUESTS": True}}
-    from django.db import connections
-
-    connections.settings["default"]["ATOMIC_REQUESTS"] = True
-    try:
-        assert found(views=[view]) == []
-        del copy._non_atomic_requests
-        assert found(views=[copy]) == ["hookward.E007"]
-    finally:
-        connections.settings["default"]["ATOMIC_REQUESTS"] = atomic is None
+def test_views_within_atomic_requests(monkeypatch):
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    assert views_found(hook, async_hook) == []
+    assert views_found(without(_non_atomic_requests=set())) == ["hookward.E007"]
 
 
-def test_views_of_sources_that_do_not_exist():
-    def other(request):
-        return HttpResponse()
+def test_sources_without_a_url():
+    assert found(views=[hook]) == ["hookward.W110"]
+    assert found(views=[receive_any]) == []
 
-    other.__dict__.update(vars(hook))
-    other.webhook_source = "strpe"
-    (message,) = messages(views=[other])
+
+def test_handlers_of_sources_that_do_not_exist():
+    only_stripe = {"SOURCES": {"stripe": GOOD["SOURCES"]["stripe"]}}
+    (message,) = messages(WEBHOOKS=only_stripe)
     assert message.id == "hookward.E009"
-    assert "stripe" in message.hint
+    assert message.hint == "Its sources are: stripe."
+
+
+def test_sources_that_nobody_handles():
+    erp = {"SCHEME": "standard-webhooks", "SECRETS": ["env:OPS_ERP"], "RATE": "50/s"}
+    views = [hook, async_hook, receive_any]
+    assert found(views=views, WEBHOOKS={"SOURCES": {**GOOD["SOURCES"], "erp": erp}}) == ["hookward.W109"]
+
+
+def test_sources_whose_handler_is_not_clear(monkeypatch):
+    monkeypatch.setattr(registry, "_of_type", {})
+    on("stripe", "invoice.paid")(lambda event: None)
+    assert found() == ["hookward.E010"]
+
+
+def test_models_that_are_none():
+    assert found(deploy=False, WEBHOOKS=with_source(MODEL=int)) == ["hookward.E011"]
+
+
+def test_behind_the_gateway_it_has_the_limits():
+    gateway = {"MODE": "gateway", "GATEWAY": {"SECRETS": ["env:OPS_ERP"]}}
+    bare = {name: {"SCHEME": name, "SECRETS": [f"env:OPS_{name.upper()}"]} for name in ("stripe", "github")}
+    assert found(WEBHOOKS={**gateway, "SOURCES": bare}) == []
+    assert found(WEBHOOKS={"MODE": "gateway", "SOURCES": bare}) == ["hookward.E001"]
 
 
 def test_no_rate_limit():
@@ -193,5 +216,8 @@ def test_remembering_for_less_than_the_sender_tries():
 
 
 def test_signatures_that_do_not_cover_the_body():
-    mailgun = {"SOURCES": {**GOOD["SOURCES"], "mailgun": {"SECRETS": ["env:OPS_MAILGUN"], "RATE": "50/s"}}}
-    assert found(WEBHOOKS=mailgun) == ["hookward.W107"]
+    mailgun = {
+        "SOURCES": {**GOOD["SOURCES"], "mailgun": {"SCHEME": "mailgun", "SECRETS": ["env:OPS_MAILGUN"], "RATE": "50/s"}}
+    }
+    assert "hookward.W107" in found(WEBHOOKS=mailgun)
+    assert "hookward.W107" not in found()

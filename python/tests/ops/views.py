@@ -1,16 +1,26 @@
+"""Views of the project, and what has become of them in the hands of others."""
+
 from django.http import HttpResponse
+from hookward.django import webhook
 
 
-def hook(request):
-    return HttpResponse()
+@webhook("stripe")
+def hook(request, event):
+    return None
 
 
-async def async_hook(request):
-    return HttpResponse()
+@webhook("github")
+async def async_hook(request, event):
+    return None
 
 
-for v, s in ((hook, "stripe"), (async_hook, "github")):
-    v.webhook_source = s
-    v.csrf_exempt = True
-    v.login_required = False
-    v._non_atomic_requests = {"default"}
+def without(**marks):
+    """The view with some of its marks lost."""
+
+    def view(request):
+        return HttpResponse()
+
+    view.__dict__.update(vars(hook))
+    for name, value in marks.items():
+        setattr(view, name, value)
+    return view

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hookward import _core
 from hookward.django import operate
+from hookward.django.settings import SettingsError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -27,7 +28,9 @@ class OperatorCommand(BaseCommand):
         """Turns what the store says into errors that say what to do."""
         try:
             return super().execute(*args, **options)
-        except (_core.ConfigError, _core.SecretError) as error:
+        except SettingsError as error:
+            raise CommandError(str(error)) from None
+        except _core.SecretError as error:
             raise CommandError("\n".join(told(diagnostic) for diagnostic in error.diagnostics) or str(error)) from None
         except _core.Unavailable as error:
             raise CommandError(

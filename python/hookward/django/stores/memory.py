@@ -47,7 +47,7 @@ class MemoryStore:
                 if record.kept.state == "pending" and record.kept.source in sources
             ]
             waiting.sort(key=lambda record: record.due())
-            leased = []
+            leased: list[Leased] = []
             for record in waiting:
                 if len(leased) < limit and record.due() <= now:
                     lease = record.take(now, until)
@@ -90,7 +90,7 @@ class MemoryStore:
     def get(self, key: str) -> Kept | None:
         with self._lock:
             record = self._records.get(key)
-            return record and record.seen()
+            return None if record is None else record.seen()
 
     def list(
         self,
@@ -170,8 +170,7 @@ class MemoryStore:
             held = None
         if held is None:
             record = self._keep(event)
-            kind = "quarantined" if event.quarantine else "kept"
-            return Claimed(kind, new=True), record
+            return Claimed("quarantined" if event.quarantine else "kept", new=True), record
         if held.content != event.content:
             conflict = event.into_conflict()
             if conflict.key not in self._records:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError
 
 from hookward import _core
-from hookward.django import operate
 from hookward.django.management.command import OperatorCommand, add_json
+from hookward.django.runtime import current
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -24,7 +24,7 @@ class Command(OperatorCommand):
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        config = operate.config()
+        config = current().settings.config
         try:
             _core.Receiver(config)
             wrong: list[_core.Diagnostic] = []

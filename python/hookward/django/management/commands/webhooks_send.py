@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from django.test import Client
 
 from hookward.django import operate
 from hookward.django.management.command import OperatorCommand
+from hookward.django.routes import path_of
+from hookward.django.runtime import current
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -48,7 +51,7 @@ class Command(OperatorCommand):
             body = options["fixture"].read_bytes()
         except OSError as error:
             raise CommandError(f"Cannot read {options['fixture']}: {error.strerror}.") from None
-        signed = operate.receiver().sign(source, body, options["id"] or operate.fresh_id(), operate.now())
+        signed = current().receiver.sign(source, body, options["id"] or f"msg_{uuid.uuid4().hex}", operate.now())
         headers = {"Content-Type": "application/json"} | dict(signed.headers) | dict(map(_header, options["header"]))
         if options["url"]:
             status, answer = _post(options["url"], signed, headers)
@@ -60,9 +63,9 @@ class Command(OperatorCommand):
 
 
 def _call(source: str, signed: _core.Signed, headers: dict[str, str]) -> tuple[int, bytes]:
-    path = operate.path_of(source)
+    path = path_of(source)
     if path is None:
-        raise CommandError(f"No view of the URLconf takes {source!r}: include hookward.urls, or give --url.")
+        raise CommandError(f"No view of the URLconf takes {source!r}: include hookward.django.urls, or give --url.")
     hosts = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     response = client.generic(

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
-from hookward.django import operate
 from hookward.django.management.command import OperatorCommand
+from hookward.django.runtime import current
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Iterable
+
+    from hookward import _core
+    from hookward.django.settings import TableSettings
 
 
 class Command(OperatorCommand):
@@ -30,12 +34,13 @@ class Command(OperatorCommand):
         parser.add_argument("rest", nargs="*", metavar="ARGUMENT", help="Put -- before those that begin with a dash.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        written = operate.as_gateway_config()
-        if written.get("store", {}).get("kind") != "dynamodb":
+        settings = current().settings
+        if settings.table is None:
             raise CommandError(
                 "WEBHOOKS keeps events in the project's database: `manage.py migrate` makes its tables. "
                 "A DynamoDB table is named by its STORE."
             )
+        written = gateway_config(settings.table, settings.facts.values())
         command = _hookward()
         with tempfile.TemporaryDirectory(prefix="hookward-") as folder:
             file = Path(folder) / "hookward.toml"
@@ -51,6 +56,27 @@ class Command(OperatorCommand):
             raise CommandError(
                 f"`hookward dynamodb {options['action']}` failed: see above.", returncode=done.returncode
             )
+
+
+def gateway_config(table: TableSettings, sources: Iterable[_core.SourceFacts]) -> dict[str, Any]:
+    """What the command has to know, in the language of its file: the table, and which secrets are in AWS."""
+    written: dict[str, Any] = {
+        "store": {
+            "kind": "dynamodb",
+            "completion": "each",
+            "table": table.table,
+            "region": table.region,
+            "endpoint": table.endpoint,
+            "large_bodies_bucket": table.large_bodies_bucket,
+        },
+        "sources": {},
+    }
+    written["store"] = {key: value for key, value in written["store"].items() if value is not None}
+    for source in sources:
+        # How it signs is of no account here.
+        if secrets := [reference for reference in source.secrets if reference.startswith("aws-")]:
+            written["sources"][source.name] = {"provider": "hmac", "secrets": secrets}
+    return written
 
 
 def toml(value: Any) -> str:
