@@ -9,5 +9,8 @@ class Deploy(models.Model):
     pushed_by = models.CharField(max_length=100)
     pushed_at = models.DateTimeField()
 
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["repository", "commit"], name="deploy_once")]
+
     def __str__(self) -> str:
         return f"{self.repository}@{self.commit[:12]}"

@@ -10,9 +10,9 @@ def pushed(event: Event) -> None:
     push: Push = event.data
     if push.ref != "refs/heads/main" or push.deleted:
         raise Ignore("not a commit on the main branch")
-    Deploy.objects.create(
+    # The same commit twice is the same deploy, so that nothing else is needed for a handler that runs twice.
+    Deploy.objects.get_or_create(
         repository=push.repository.full_name,
         commit=push.after,
-        pushed_by=push.pusher.name,
-        pushed_at=event.received_at,
+        defaults={"pushed_by": push.pusher.name, "pushed_at": event.received_at},
     )

@@ -18,5 +18,8 @@ class Migration(migrations.Migration):
                 ("pushed_by", models.CharField(max_length=100)),
                 ("pushed_at", models.DateTimeField()),
             ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("repository", "commit"), name="deploy_once")],
+            },
         ),
     ]
