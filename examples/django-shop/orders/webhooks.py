@@ -6,7 +6,7 @@ from .models import Order
 
 @on("stripe", "checkout.session.completed", model=CheckoutCompleted)
 def paid(event: Event) -> None:
-    """Books the payment of an order: exactly once, however often Stripe or the gateway tells of it, and whenever a process dies."""
+    """Books the payment of an order: exactly once, however often it is told, and whenever a process dies."""
     session: CheckoutSession = event.data.data.object
     order = Order.objects.filter(number=session.client_reference_id).first()
     if order is None:
