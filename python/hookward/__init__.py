@@ -1,7 +1,7 @@
 """Webhooks that cannot be abused.
 
-`verify` is all that Flask, FastAPI or AWS Lambda need. In a Django project, `webhook`, `on`, `WebhookView`, `Retry` and `Ignore`
-are here too, and come from `hookward.django`.
+`verify` is all that Flask, FastAPI or AWS Lambda need. In a Django project, `webhook`, `on`, `WebhookView`, `Retry` and
+`Ignore` are here too, and come from `hookward.django`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ try:
 except ImportError as error:
     if "subinterpreters" in str(error):
         raise ImportError(
-            "Hookward's Rust core does not run in a sub-interpreter. Under mod_wsgi, keep the application in the main one:"
-            " write `WSGIApplicationGroup %{GLOBAL}` into Apache's configuration."
+            "Hookward's Rust core does not run in a sub-interpreter. Under mod_wsgi, keep the application in the main"
+            " one: write `WSGIApplicationGroup %{GLOBAL}` into Apache's configuration."
         ) from error
     raise
 

@@ -82,7 +82,7 @@ class Diagnostic:
 
 @final
 class Config:
-    """Settings that were read: complete, without contradictions. Secrets are references that nobody has followed yet."""
+    """Settings that were read: complete, without contradictions. Secrets are references, not followed yet."""
 
     @staticmethod
     def parse(settings: Mapping[str, Any], *, literals: bool = False) -> Config:
@@ -135,12 +135,14 @@ class Receiver:
         peer: str,
         now: int,
     ) -> Screened | Answer:
-        """Judges what precedes the body. `headers` as they came, duplicates included; `peer` the address of the connection.
+        """Judges what precedes the body.
 
-        An unknown source, a refusal and a question that needs no body are an Answer.
+        `headers` as they came, duplicates included, text being a character a byte; those with an underscore in their
+        names are dropped. `peer` is the address of the connection: empty for a socket of this machine, which counts as
+        127.0.0.1. An unknown source, a refusal and a question that needs no body are an Answer.
         """
     def tend(self, now: int) -> list[str]:
-        """Looks secrets up again where it is time, or a signature was wrong; says what changed, in sentences. Blocks."""
+        """Looks secrets up again where it is time, or a signature was wrong. Blocks. What changed, in sentences."""
     @property
     def tend_after(self) -> float:
         """Seconds until `tend` has something to do: 0 once a signature was wrong that a new secret might have made."""
@@ -217,7 +219,10 @@ class Event:
     body_expires_at: int
     key_expires_at: int | None
     def data(self) -> Any:
-        """The body as Python objects: JSON, or a form as a dict of str to str or list. Integers of any size; None for other bodies."""
+        """The body as Python objects: JSON with its integers exact, or a form as a dict of str to str or list of str.
+
+        None for other bodies, and for one that is quarantined because it is not strict JSON.
+        """
     def into_conflict(self) -> Event:
         """The same bytes under a key of their own, quarantined as `id_conflict`."""
 
@@ -244,7 +249,10 @@ def verify(
     options: Mapping[str, str | Sequence[str]] | None = None,
     verify_token: str | None = None,
 ) -> Event | Answer:
-    """One verification without settings, of a provider whose secret both sides hold. Raises ConfigError and SecretError."""
+    """One verification without settings, of a provider whose secret both sides hold.
+
+    Raises ConfigError and SecretError. A question that brings a secret is refused: there is nowhere to keep it.
+    """
 
 def providers() -> list[str]: ...
 
@@ -279,7 +287,7 @@ class DynamoDb:
     ) -> None:
         """Says how the work under a lease ended. Raises Fenced when it is no longer the caller's."""
     def get(self, key: str, now: int | None = None) -> Kept | None:
-        """What is known of an event. What has expired by `now`, the time of the machine unless it is said, is not there."""
+        """What is known of an event. What has expired by `now` (the machine's time, unless it is said) is not there."""
     def list(
         self,
         *,
@@ -291,7 +299,7 @@ class DynamoDb:
         limit: int = 50,
         now: int | None = None,
     ) -> tuple[builtins.list[Kept], str | None]:
-        """Without bodies, and where it goes on: what is pending, the latest due first, or dead, the latest received first.
+        """Events without bodies, and where it goes on: pending ones, the latest due first, or dead ones, the latest first.
 
         Raises StoreError for other states and for all of them: finding those would take an index or a scan.
         """
@@ -303,15 +311,16 @@ class DynamoDb:
     def usage(self) -> builtins.list[tuple[str | None, str, float, float]]:
         """Source, what for, read units, write units; since this process first called."""
     def description(self) -> dict[str, Any]:
-        """The live table: status, ttl, encryption, point_in_time_recovery, deletion_protection; None for what cannot be read."""
+        """The live table: status, ttl, encryption, point_in_time_recovery, deletion_protection. None: cannot be read."""
     def create(self) -> bool:
         """Creates the table with time to live; False when it was there."""
 
 @final
 class Claimed:
     kind: Literal["claimed", "kept", "running", "done", "dead", "conflict", "quarantined"]
-    """claimed: the caller has the lease. kept: durable, nobody works on it (accept). running: somebody else has the lease,
-    or it waits in the queue. The others: what has become of it. conflict: another content holds the key."""
+    """claimed: the caller has the lease. kept: durable, nobody works on it (accept). running: somebody else has the
+    lease, or it waits in the queue. done, dead, quarantined: what has become of it. conflict: other content holds the
+    key, and this event was kept as a dead letter."""
     token: int | None
     attempts: int
     new: bool

@@ -1,7 +1,7 @@
 """One webhook at a time, without settings: for Flask, FastAPI, AWS Lambda, and whatever else has headers and a body.
 
-Proves who sent it and when. To tell a repeated event from a new one is left to the caller, who has `VerifiedEvent.key` for it;
-the Django library and the gateway do that too.
+Proves who sent it and when. To tell a repeated event from a new one is left to the caller, who has `VerifiedEvent.key`
+for it; the Django library and the gateway do that too.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class VerifiedEvent:
     raw: bytes = field(repr=False)
     """The body, byte for byte."""
     key: str
-    """What makes it this event and no other, from signed bytes alone: 32 hex digits. Do nothing twice for the same key."""
+    """What makes it this event and no other, from signed bytes alone: 32 hex digits. Do nothing twice for one key."""
     received_at: datetime
 
 
 class NotAnEvent(HookwardError):
     """There is no event in this request, but an answer to give: a refusal, or what the sender asked for.
 
-    `status`, `headers` and `body` are that answer. A refusal says to a stranger no more than that it is one; `reason`, a stable
-    name, and the text of the exception are for the log, and hold nothing secret.
+    `status`, `headers` and `body` are that answer. A refusal says to a stranger no more than that it is one; `reason`,
+    a stable name, and the text of the exception are for the log, and hold nothing secret.
     """
 
     def __init__(self, answer: _core.Answer) -> None:
@@ -109,9 +109,9 @@ def verify(
 ) -> VerifiedEvent:
     """Verifies a request, or raises `NotAnEvent` with the answer to give.
 
-    `headers` are the request's, and `body` its raw bytes: JSON that was parsed and written again has another signature. Any of
-    `secrets` may have signed, so that a secret is changed without a gap: add the new one, change it at the sender, remove the
-    old one. Weak secrets raise `SecretError`. `providers()` lists the providers.
+    `headers` are the request's, and `body` its raw bytes: JSON that was parsed and written again has another signature.
+    Any of `secrets` may have signed, so that a secret is changed without a gap: add the new one, change it at the
+    sender, remove the old one. Weak secrets raise `SecretError`. `providers()` lists the providers.
 
     - `method` and `path` (with its query) matter where the sender asks by GET whether anyone is there, or signs them
     - `url` is what the sender calls, as it knows it, where its signature covers that

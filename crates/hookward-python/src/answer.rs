@@ -15,7 +15,7 @@ use crate::{error::guarded, receiver::Receiver};
 /// What to tell the sender.
 #[pyclass(frozen, module = "hookward._core")]
 pub(crate) struct Answer {
-    answer: answer::Answer,
+    told: answer::Answer,
     reason: &'static str,
     message: String,
     verified: bool,
@@ -28,7 +28,7 @@ impl Answer {
     pub(crate) fn refused(refusal: &Refusal, statuses: Statuses) -> Self {
         let told = Told::of_refusal(refusal, statuses);
         Self {
-            answer: told.answer(fastrand::f64()),
+            told: told.answer(fastrand::f64()),
             reason: refusal.as_str(),
             message: refusal.to_string(),
             verified: refusal.is_of_a_verified_request(),
@@ -40,7 +40,7 @@ impl Answer {
     /// Of a question.
     pub(crate) fn challenge(challenge: Challenge, verified: bool) -> Self {
         Self {
-            answer: answer::challenge(&challenge),
+            told: answer::challenge(&challenge),
             reason: "handshake",
             message: "a question of the sender, answered".to_owned(),
             verified,
@@ -54,20 +54,20 @@ impl Answer {
 impl Answer {
     #[getter]
     fn status(&self) -> u16 {
-        self.answer.status().as_u16()
+        self.told.status().as_u16()
     }
 
     /// Without `Connection`, which is the server's to say.
     #[getter]
     fn headers(&self) -> Vec<(String, String)> {
-        let headers = self.answer.headers().iter().filter(|(name, _)| *name != header::CONNECTION);
+        let headers = self.told.headers().iter().filter(|(name, _)| *name != header::CONNECTION);
         let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect();
         headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
     }
 
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.answer.body())
+        PyBytes::new(py, self.told.body())
     }
 
     #[getter]
@@ -107,7 +107,7 @@ pub(crate) fn accepted(receiver: &Receiver, source: &str, duplicate: bool) -> Py
         let route = receiver.route(source)?;
         let reason = if duplicate { "duplicate" } else { "accepted" };
         Ok(Answer {
-            answer: answer::accepted(route.source.rules(), duplicate),
+            told: answer::accepted(route.source.rules(), duplicate),
             reason,
             message: format!("the event was {reason}"),
             verified: true,
@@ -129,7 +129,7 @@ pub(crate) fn retry_later(
         receiver.route(source)?;
         let wait = retry_after.map(|secs| Duration::try_from_secs_f64(secs).unwrap_or_default());
         Ok(Answer {
-            answer: Told::unavailable(wait).answer(fastrand::f64()),
+            told: Told::unavailable(wait).answer(fastrand::f64()),
             reason: "retry_later",
             message: "the sender was told to try again".to_owned(),
             verified: true,

@@ -19,6 +19,7 @@ use hookward_store::{
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
+    pybacked::PyBackedStr,
     types::{PyBytes, PyDict},
 };
 
@@ -128,13 +129,13 @@ impl DynamoDb {
     fn lease(
         &self,
         py: Python<'_>,
-        sources: Vec<String>,
+        sources: Vec<PyBackedStr>,
         now: u64,
         until: u64,
         limit: usize,
     ) -> PyResult<(Vec<Leased>, Option<u64>)> {
         let (now, until) = (Timestamp::from_micros(now), Timestamp::from_micros(until));
-        let sources = sources.iter().map(|it| source(it)).collect::<PyResult<Vec<_>>>()?;
+        let sources = sources.into_iter().map(|it| source(&it)).collect::<PyResult<Vec<_>>>()?;
         let lease =
             |it: Arc<Connected>| async move { it.claims.lease(&sources, now, until, limit).await };
         let work = guarded(|| self.on(py, lease))?;
@@ -249,7 +250,7 @@ impl DynamoDb {
         guarded(|| self.on(py, |it| async move { it.claims.health().await }))
     }
 
-    fn usage(&self, py: Python<'_>) -> PyResult<Vec<(Option<String>, &'static str, f64, f64)>> {
+    fn usage(&self, py: Python<'_>) -> PyResult<Vec<Used>> {
         let usage = guarded(|| Ok(self.connected(py)?.claims.usage()))?;
         let units = usage.units.into_iter().map(|UsedUnits { source, outcome, reads, writes }| {
             (source.map(|it| it.to_string()), outcome, reads, writes)
@@ -281,6 +282,9 @@ impl DynamoDb {
         format!("<DynamoDb: {}>", self.table)
     }
 }
+
+/// The source, what for, read units and write units.
+type Used = (Option<String>, &'static str, f64, f64);
 
 fn event_key(text: &str) -> PyResult<EventKey> {
     text.parse().map_err(|_| PyValueError::new_err("a key is 32 hex digits"))

@@ -214,6 +214,7 @@ impl Receiver {
         })
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "what PyO3 hands over")]
     fn screen(
         slf: Bound<'_, Self>,
         source: &str,
@@ -258,10 +259,10 @@ impl Receiver {
         })
     }
 
-    fn tend(slf: Bound<'_, Self>, now: u64) -> PyResult<Vec<String>> {
+    fn tend(&self, py: Python<'_>, now: u64) -> PyResult<Vec<String>> {
         // The wall clock plays no part in it; it is asked for so that no caller has to change when it does.
         let _: u64 = now;
-        guarded(|| tending::tend(slf.py(), slf.get()))
+        guarded(|| tending::tend(py, self))
     }
 
     #[getter]

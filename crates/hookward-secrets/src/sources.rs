@@ -57,13 +57,12 @@ pub fn mistakes(config: &SourceConfig, vault: &Vault) -> Vec<Diagnostic> {
 /// is nothing.
 pub fn go_on(config: &SourceConfig, vault: &Vault) -> (Source, Option<Diagnostic>) {
     let (secrets, _) = source_secrets(config, vault);
-    let (source, wrong) = match Source::new(config.rules.clone(), secrets) {
-        Ok(source) => (source, None),
-        Err(_) => {
-            let what = "no secret of it counts any more: it takes nothing";
-            let wrong = Diagnostic::error(&config.place, what, None);
-            (Source::revoked(config.rules.clone()), Some(wrong))
-        }
+    let (source, wrong) = if let Ok(source) = Source::new(config.rules.clone(), secrets) {
+        (source, None)
+    } else {
+        let what = "no secret of it counts any more: it takes nothing";
+        let wrong = Diagnostic::error(&config.place, what, None);
+        (Source::revoked(config.rules.clone()), Some(wrong))
     };
     let token = config.verify_token.as_ref().map(|it| verify_token(it, vault));
     (source.with_verify_token(token.transpose().ok().flatten().flatten()), wrong)

@@ -188,6 +188,7 @@ pub(crate) async fn bucket_connection(
     aws::bucket(config.region.as_deref()).await.map_err(unfit)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unfit(wrong: aws::Unfit) -> Failure {
     Failure::config(wrong.to_string())
 }

@@ -161,12 +161,11 @@ pub(crate) fn go_on(config: &Config, vault: &Vault) -> (Followed, Vec<Diagnostic
     }
     let mut destinations = Vec::with_capacity(config.destinations.len());
     for it in &config.destinations {
-        match destination(it, vault) {
-            Ok(made) => destinations.push(made),
-            Err(_) => {
-                let what = "there is no secret to sign with any more: its events wait";
-                wrong.push(Diagnostic::error(&it.place, what, None));
-            }
+        if let Ok(made) = destination(it, vault) {
+            destinations.push(made);
+        } else {
+            let what = "there is no secret to sign with any more: its events wait";
+            wrong.push(Diagnostic::error(&it.place, what, None));
         }
     }
     let token = config.admin.as_ref().map(|it| {

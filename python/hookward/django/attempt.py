@@ -56,7 +56,7 @@ class Ending:
     """What the handler answers itself, if it does."""
 
 
-class _Unhappy(Exception):  # noqa: N818, never seen outside
+class _Unhappy(Exception):
     """The handler answered with an error: what it changed is rolled back."""
 
     def __init__(self, response: HttpResponseBase) -> None:
@@ -139,7 +139,7 @@ def _happy(returned: Any) -> HttpResponseBase | None:
 def _failed(runtime: Runtime, event: Event, error: Exception) -> Ending:
     """What is done about a handler's exception."""
     asked = error.after if isinstance(error, Retry) else None
-    after = retry.wait(event.attempt, asked, random.random()) / 1_000_000  # noqa: S311, spreads load
+    after = retry.wait(event.attempt, asked, random.random()) / 1_000_000
     is_last = event.attempt >= runtime.settings.attempts
     match error:
         case Invalid():

@@ -19,13 +19,22 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from hookward import _core
+    from hookward.django.request import Header
 
 _ID = re.compile(r"hw_([0-9a-f]{32})(?:_([1-9][0-9]{0,9}))?")
 _NUMBER_MAX = 10
 
 
-class NotOurs(Exception):  # noqa: N818, says what the delivery is
+class NotOurs(Exception):
     """A delivery for another endpoint, or by somebody who is no gateway."""
+
+
+def as_json(headers: list[Header]) -> list[Header]:
+    """The headers of a delivery as the core is to judge them: what a body may be was the gateway's to decide, form or
+    JSON.
+    """
+    others = [(name, value) for name, value in headers if name not in (b"content-type", "content-type")]
+    return [*others, ("content-type", "application/json")]
 
 
 def of_delivery(delivery: _core.Event, request: HttpRequest, source: str, *, database: str) -> Event:

@@ -20,7 +20,7 @@ from hookward.django.validation import Validate, validator
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Retry(Exception):  # noqa: N818, raised as a wish and not as a fault
+class Retry(Exception):
     """Raised by a handler that cannot do it yet. Its changes are rolled back, and the event is tried again.
 
     `after`: seconds to wait at least. `reason`: for the log and the event's history; nothing secret.
@@ -33,7 +33,7 @@ class Retry(Exception):  # noqa: N818, raised as a wish and not as a fault
         self.reason = str(self)
 
 
-class Ignore(Exception):  # noqa: N818, raised as a wish and not as a fault
+class Ignore(Exception):
     """Raised by a handler that has nothing to do about the event: it is done. Changes made before are rolled back."""
 
     def __init__(self, reason: str = "") -> None:

@@ -17,10 +17,10 @@ from hookward.django import request as incoming
 from hookward.django import signals
 from hookward.django.attempt import Ending, attempt
 from hookward.django.event import Event, of_admitted
-from hookward.django.gateway import NotOurs, of_delivery
+from hookward.django.gateway import NotOurs, as_json, of_delivery
 from hookward.django.handlers import Handler, registry
 from hookward.django.observe import observe
-from hookward.django.refusals import log, refused, response
+from hookward.django.refusals import failed, log, refused, response
 from hookward.django.runtime import Runtime, current
 from hookward.django.settings import SettingsError
 from hookward.django.steps import Step, Steps
@@ -51,7 +51,7 @@ def receive(request: HttpRequest, source: str, own: Handler | None = None) -> An
         runtime.settings.sender(source),
         request.method or "",
         incoming.target(request),
-        incoming.headers(request),
+        as_json(incoming.headers(request)) if runtime.settings.mode == "gateway" else incoming.headers(request),
         incoming.peer(request, runtime.settings.proxies),
         now,
     )
@@ -169,7 +169,7 @@ def _told(runtime: Runtime, source: str, ending: Ending) -> HttpResponseBase:
         case "failed" | "dead" if ending.unavailable:
             return _later(runtime, source, ending.after)
         case "failed" | "dead":
-            return refused(500, "handler_failed", "The event could not be handled. Send it again.")
+            return failed()
 
 
 def _prepared(

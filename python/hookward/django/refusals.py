@@ -28,13 +28,27 @@ def response(answer: _core.Answer) -> HttpResponse:
     del told.headers["Content-Type"]
     for name, value in answer.headers:
         told.headers[name] = value
-    return told
+    return _logged(told)
 
 
 def refused(status: int, code: str, message: str) -> HttpResponse:
     """What the core does not refuse, in its words."""
     body = b'{"error":{"code":"%s","message":"%s"}}' % (code.encode(), message.encode())
-    return HttpResponse(body, status=status, content_type="application/json")
+    return _logged(HttpResponse(body, status=status, content_type="application/json"))
+
+
+def failed() -> HttpResponse:
+    """For an event whose handler failed: the one refusal that Django may tell the admins of."""
+    body = b'{"error":{"code":"handler_failed","message":"The event could not be handled. Send it again."}}'
+    return HttpResponse(body, status=500, content_type="application/json")
+
+
+def _logged(told: HttpResponse) -> HttpResponse:
+    """Lets Django say nothing of it: it would log each forgery, and mail admins about what senders only have to send
+    again.
+    """
+    told._has_been_logged = True  # type: ignore[attr-defined]
+    return told
 
 
 class Sampler:

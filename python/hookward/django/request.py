@@ -12,7 +12,7 @@ from django.http import HttpRequest, RawPostDataException, UnreadablePostError
 Header = tuple[str | bytes, str | bytes]
 
 
-class Refused(Exception):  # noqa: N818, says what is to be answered
+class Refused(Exception):
     """The body cannot be taken. Its sender is told `status`; nobody has been proven yet."""
 
     def __init__(self, status: int, code: str, told: str, why: str) -> None:
@@ -99,8 +99,8 @@ def _of_unknown_length(request: HttpRequest, limit: int) -> bytes:
         # Django itself would take it for empty.
         stream = environ["wsgi.input"]
     read: bytes = stream.read(limit + 1)
-    request._body = read  # noqa: SLF001, what `request.body` gives from now on
-    request._stream = io.BytesIO(read)  # type: ignore[attr-defined]  # noqa: SLF001
+    request._body = read
+    request._stream = io.BytesIO(read)  # type: ignore[attr-defined]
     return read
 
 

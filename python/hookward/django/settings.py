@@ -162,7 +162,7 @@ def current() -> WebhookSettings:
 
     Secrets may stand in them literally with DEBUG, and in a test run.
     """
-    in_test_run = hasattr(test_utils._TestState, "saved_data")  # noqa: SLF001, how Django itself tells
+    in_test_run = hasattr(test_utils._TestState, "saved_data")
     return read(getattr(django_settings, "WEBHOOKS", {}), literals=django_settings.DEBUG or in_test_run)
 
 
@@ -261,7 +261,13 @@ def _behind_gateway(
     largest = [source["body_max"] for source in sources.values() if "body_max" in source]
     if any(not isinstance(it, str) for it in largest) or len(set(largest)) > 1:
         problems.append(Problem("MODE", "gateway: sources have different MAX_BODY: put one into DEFAULTS"))
-    delivery = {"provider": "standard-webhooks", **_lower(gateway), "id": "header", "type": "none"}
+    delivery = {
+        "provider": "standard-webhooks",
+        **_lower(gateway),
+        "id": "header",
+        "type": "none",
+        "malformed": "quarantine",
+    }
     return {GATEWAY: delivery | ({"body_max": largest[0]} if largest else {})}
 
 

@@ -18,7 +18,7 @@ Validate = Callable[[bytes, Callable[[], Any], bool], Any]
 _PLACES_MAX = 10
 
 
-class Invalid(Exception):  # noqa: N818, read as what it says of the body
+class Invalid(Exception):
     """The body does not match. The text names fields and kinds of mistakes, and quotes nothing."""
 
 

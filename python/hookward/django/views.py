@@ -77,7 +77,7 @@ class WebhookView(View):
         raise NotImplementedError(f"{type(self).__qualname__} needs a method handle(self, request, event)")
 
     @classproperty
-    def view_is_async(cls) -> bool:  # noqa: N805, it is a property of the class
+    def view_is_async(cls) -> bool:
         return inspect.iscoroutinefunction(cls.handle)
 
     @classmethod
@@ -132,7 +132,7 @@ async def areceive_any(request: HttpRequest, source: str) -> HttpResponseBase:
 
 def _marked(view: V, source: str | None) -> V:
     view = login_not_required(csrf_exempt(view))
-    view._non_atomic_requests = set(connections)  # type: ignore[attr-defined]  # noqa: SLF001, as the decorator, for all
+    view._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
     view.webhook_source = source  # type: ignore[attr-defined]
     return view
 

@@ -185,5 +185,5 @@ def _request(item: Leased) -> HttpRequest:
         written = name.upper().replace("-", "_")
         request.META[written if written == "CONTENT_TYPE" else f"HTTP_{written}"] = value.decode("latin-1")
     request.META["CONTENT_LENGTH"] = str(len(item.event.body))
-    request._body = item.event.body  # type: ignore[attr-defined]  # noqa: SLF001, as a test client would
+    request._body = item.event.body  # type: ignore[attr-defined]
     return request

@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def secrets_manager(monkeypatch: pytest.MonkeyPatch, secrets: dict[str, str]) -> Iterator[None]:
-    """Has the environment lead to a server that knows these secrets, by name; what is changed in them is told from then on."""
+    """Has the environment lead to a server that knows these secrets, by name, as they are when it is asked."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

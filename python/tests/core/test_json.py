@@ -3,14 +3,19 @@ from __future__ import annotations
 import json
 
 import pytest
+from hookward import _core
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookward import _core
-
 from .samples import receiver, send
 
-SCALARS = st.none() | st.booleans() | st.integers(-(10**300), 10**300) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**300), 10**300)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
@@ -58,7 +63,9 @@ def test_what_is_no_json_raises_value_error(body: bytes) -> None:
     ],
 )
 def test_what_parsers_disagree_on_is_refused(body: bytes) -> None:
-    with pytest.raises(ValueError, match=r"the body|an object|a number|a string|the text|something|objects|the outermost"):
+    with pytest.raises(
+        ValueError, match=r"the body|an object|a number|a string|the text|something|objects|the outermost"
+    ):
         _core.parse_json(body)
 
 

@@ -1,4 +1,4 @@
-"""A worker that was forked from a process in which everything was used already does not hang, and shares nothing it must not."""
+"""A worker that was forked from a process in which everything was used does not hang, and shares nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 import warnings
 
 import pytest
-
 from hookward import _core
 
 from .amazon import secrets_manager

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from hookward import _core
 from hypothesis import given
 from hypothesis import strategies as st
-
-from hookward import _core
 
 from .samples import BODY, JSON, NOW, OTHER, PEER, SECRET, forge, judge, reason, receiver, send, signed
 
@@ -164,7 +163,9 @@ def test_a_secret_that_was_changed_counts_once_it_is_doubted(tmp_path: Path) -> 
     file = tmp_path / "secret"
     file.write_text(SECRET)
     file.chmod(0o600)
-    stripe = _core.Receiver(_core.Config.parse({"sources": {"stripe": {"provider": "stripe", "secret": f"file:{file}"}}}))
+    stripe = _core.Receiver(
+        _core.Config.parse({"sources": {"stripe": {"provider": "stripe", "secret": f"file:{file}"}}})
+    )
     stripe.set_budget_clock(0.0)
     assert reason(send(stripe)) == "event"
     assert stripe.tend_after > 60

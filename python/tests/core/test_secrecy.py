@@ -10,9 +10,8 @@ import pickle
 import traceback
 from typing import Any
 
-import pytest
-
 import hookward
+import pytest
 from hookward import _core
 
 from .samples import BODY, JSON, NOW, forge, judge, receiver, send, signed
@@ -69,6 +68,7 @@ def test_credentials_for_keys_are_in_what_is_posted_and_nowhere_else() -> None:
     options = {"client_id": "client"}
     source = {"provider": "plaid", "secrets": [CANARY], "options": options}
     plaid = _core.Receiver(_core.Config.parse({"sources": {"plaid": source}}, literals=True))
+
     def part(content: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
 
@@ -92,7 +92,9 @@ def test_an_error_about_a_secret_does_not_hold_it(weak: str, monkeypatch: pytest
     for attempt in (
         lambda: _core.Config.parse({"sources": {"stripe": {"provider": "stripe", "secret": weak}}}),
         lambda: _core.Config.parse({"sources": {"stripe": {"provider": "stripe", "secrt": CANARY}}}, literals=True),
-        lambda: _core.Config.parse({"sources": {"stripe": {"provider": "whsec_" + CANARY, "secret": CANARY}}}, literals=True),
+        lambda: _core.Config.parse(
+            {"sources": {"stripe": {"provider": "whsec_" + CANARY, "secret": CANARY}}}, literals=True
+        ),
         lambda: receiver(secrets=[weak]),
         lambda: _core.Receiver(
             _core.Config.parse({"sources": {"stripe": {"provider": "stripe", "secret": "env:HOOKWARD_TEST_WEAK"}}})

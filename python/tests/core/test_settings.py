@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-
 from hookward import _core
 
 from .samples import NOW, OTHER, SECRET, forge, judge, reason, receiver, send, signed
@@ -79,7 +78,9 @@ def test_values_are_what_python_has_for_them(tmp_path: Path) -> None:
         assert event.quarantine == expected
 
 
-@pytest.mark.parametrize("settings", [None, [], "x", {"sources": {1: {}}}, {"sources": {"a": {"provider": object()}}}, {"x": b"bytes"}])
+@pytest.mark.parametrize(
+    "settings", [None, [], "x", {"sources": {1: {}}}, {"sources": {"a": {"provider": object()}}}, {"x": b"bytes"}]
+)
 def test_what_is_no_setting_is_a_type_error(settings: Any) -> None:
     with pytest.raises(TypeError):
         _core.Config.parse(settings)
@@ -134,7 +135,9 @@ def test_a_variable_with_a_question_mark_need_not_be_set(monkeypatch: pytest.Mon
     monkeypatch.delenv("HOOKWARD_TEST_OLD", raising=False)
 
     def made(*secrets: str) -> _core.Receiver:
-        return _core.Receiver(_core.Config.parse({"sources": {"stripe": {"provider": "stripe", "secrets": list(secrets)}}}))
+        return _core.Receiver(
+            _core.Config.parse({"sources": {"stripe": {"provider": "stripe", "secrets": list(secrets)}}})
+        )
 
     assert reason(send(made("env:HOOKWARD_TEST_NEW", "env:HOOKWARD_TEST_OLD?"))) == "event"
     with pytest.raises(_core.SecretError, match="at least one secret"):
@@ -145,7 +148,12 @@ def test_a_variable_with_a_question_mark_need_not_be_set(monkeypatch: pytest.Mon
 
 
 def test_facts_of_a_source() -> None:
-    settings = {"sources": {"meta": {"provider": "meta", "secret": "env:A", "verify_token": "env:B"}, "github": {"provider": "github", "secret": "env:C"}}}
+    settings = {
+        "sources": {
+            "meta": {"provider": "meta", "secret": "env:A", "verify_token": "env:B"},
+            "github": {"provider": "github", "secret": "env:C"},
+        }
+    }
     meta, github = _core.Config.parse(settings).sources
     assert (meta.methods, meta.path, meta.secrets) == (["POST", "GET"], "/hooks/meta", ["env:A"])
     assert (github.signs_time, github.tolerance_secs, github.remember_secs) == (False, None, None)

@@ -1,4 +1,4 @@
-"""The vectors that judge the core in Rust too: a file for each provider, as `crates/hookward-core/tests/it/vectors.rs` reads them."""
+"""The vectors that judge the core in Rust too: a file for each provider."""
 
 from __future__ import annotations
 

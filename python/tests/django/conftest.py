@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.test import AsyncClient, Client, override_settings
+from hookward import _core
 from hookward.django import runtime
 
 from tests.django import effects
@@ -78,7 +79,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def dynamodb_local():
-    """The address of a DynamoDB Local of our own. It ends with its standard input, so also when the tests are killed."""
+    """The address of a DynamoDB Local of our own. It ends with its standard input, so also if tests are killed."""
     tools = Path(__file__).parents[3] / ".cache" / "dynamodb-local"
     folder = tools / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
     if not (folder / "DynamoDBLocal.jar").exists():
@@ -91,14 +92,20 @@ def dynamodb_local():
         ' -disableTelemetry -port "$0" >/dev/null 2>&1 </dev/null & engine=$!; read -r _; kill "$engine"'
     )
     process = subprocess.Popen(["sh", "-c", command, str(port)], cwd=folder, stdin=subprocess.PIPE)
+    address = f"http://127.0.0.1:{port}"
+    os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")
+    until_it_answers(_core.DynamoDb("warm", region="eu-central-1", endpoint=address).create)
+    yield address
+    process.stdin.close()
+    process.wait()
+
+
+def until_it_answers(call):
+    """Java says nothing when it is ready, and its first answers take longer than the store waits for one."""
     deadline = time.monotonic() + 120
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
+            return call()
+        except _core.Unavailable:
             assert time.monotonic() < deadline, "DynamoDB Local does not start"
-            time.sleep(0.1)  # Java says nothing when it is ready.
-    yield f"http://127.0.0.1:{port}"
-    process.stdin.close()
-    process.wait()
+            time.sleep(0.1)

@@ -10,7 +10,8 @@ from hookward.django.stores.dynamodb import DynamoDbStore
 from hookward.django.stores.memory import MemoryStore
 from hookward.django.stores.orm import OrmStore
 
-from tests.django.store_suite import LEASE, NOW, ForgettingSuite, StoreSuite, an_event
+from tests.django.conftest import until_it_answers
+from tests.django.store_suite import LEASE, NOW, ForgettingSuite, StoreSuite, an_event, listed
 
 
 @pytest.mark.django_db(transaction=True)
@@ -57,6 +58,12 @@ class TestOrm(StoreSuite, ForgettingSuite):
             with connection.schema_editor() as editor:
                 editor.alter_db_table(StoredEvent, "elsewhere", "hookward_event")
 
+    def test_it_lists_what_is_done_too(self, store):
+        store.settle(store.claim(an_event("1"), NOW, NOW + LEASE).lease, "done", NOW)
+        store.accept(an_event("2", now=NOW + 1), NOW + 1)
+        assert [it.state for it in listed(store)] == ["pending", "done"]
+        assert [it.id for it in listed(store, state="done")] == [an_event("1").id]
+
     def test_a_label_with_a_nul_is_kept_readable(self, store):
         event = an_event(body=b'{"id": "1", "type": "a\\u0000b"}')
         assert event.type == "a\0b"
@@ -72,9 +79,7 @@ class TestMemory(StoreSuite, ForgettingSuite):
 
 class TestDynamoDb(StoreSuite):
     @pytest.fixture
-    def store(self, dynamodb_local, monkeypatch):
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "local")
+    def store(self, dynamodb_local):
         table = _core.DynamoDb(f"t{uuid.uuid4().hex}", region="eu-central-1", endpoint=dynamodb_local)
-        assert table.create()
+        until_it_answers(table.create)
         return DynamoDbStore(table)

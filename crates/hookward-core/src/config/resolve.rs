@@ -74,7 +74,7 @@ pub(super) fn config(
         }
     }
     for name in names.iter().filter(|name| !used.contains(&name.value)) {
-        context.warning(
+        context.gateway_warning(
             &name.spot,
             "no source delivers to it",
             "name it as `destination` in a source, or remove it",
@@ -188,6 +188,7 @@ fn admin(
     }
     let token = written.token.ok();
     if let Some(token) = &token {
+        must_be_set(token, context);
         secrets.claim(token, "the admin token", context);
     }
     let token = token.ok_or(Reported)?;
@@ -299,6 +300,9 @@ fn destination(
     let authority = url.as_ref().and_then(|url| url.value.authority()).map(ToString::to_string);
     let owner = authority
         .map_or_else(|| format!("destinations.{}", name.value), |it| format!("deliveries to {it}"));
+    if let Some(secret) = &secret {
+        must_be_set(secret, context);
+    }
     for secret in secret.iter().chain(&previous_secret) {
         secrets.claim(secret, &owner, context);
     }
@@ -340,6 +344,17 @@ fn destination(
         },
         place: context.place(&name.spot),
     })
+}
+
+/// Without it, nothing could be signed, or nobody let in.
+fn must_be_set(secret: &At<SecretRef>, context: &mut Context<'_>) {
+    if matches!(secret.value, SecretRef::EnvIfSet(_)) {
+        context.error_with_help(
+            &secret.spot,
+            "this secret has to be there",
+            "leave the question mark out",
+        );
+    }
 }
 
 /// Whether a URL's host is on the internet, as far as its name tells.

@@ -358,6 +358,20 @@ fn a_source_has_secrets_that_are_not_written_here() {
 }
 
 #[test]
+fn a_variable_that_need_not_be_set_is_for_verifying_alone() {
+    check_source("provider = 'github'\nsecrets = ['env:NEW', 'env:OLD?']", "");
+    check_source(
+        "provider = 'github'\nsecret = 'env:?'",
+        "3:10: sources.a.secret: what follows env: is not the name of an environment variable; \
+         a name has letters, digits and _, such as env:STRIPE_WEBHOOK_SECRET",
+    );
+    check_destination(
+        "url = 'http://127.0.0.1/x'\nsecret = 'env:APP?'\nprevious_secret = 'env:APP_OLD?'",
+        "3:10: destinations.app.secret: this secret has to be there; leave the question mark out",
+    );
+}
+
+#[test]
 fn a_source_says_how_its_sender_signs() {
     check_source(
         "secret = 'env:A'",
@@ -1228,6 +1242,45 @@ fn a_trial_takes_literal_secrets_and_warns_of_nothing() {
     assert_eq!(warnings, []);
     assert!(!format!("{config:?}").contains("9f86"));
     assert!(parse(text).is_err());
+}
+
+#[test]
+fn settings_of_the_library_need_no_gateway() {
+    let table = |entries: &[(&str, Written)]| {
+        Written::Table(
+            entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+        )
+    };
+    let text = |text: &str| Written::Text(text.to_owned());
+    let library = |literals, settings: &Written| {
+        let mut no_files = |_: &Path| Err(String::new());
+        Config::parse_written(settings, Dialect::Library { literals }, &mut no_files)
+    };
+    let literal = "9f86d081884c7d659a2feaa0c55ad015";
+    let of = |secret: &str| {
+        table(&[("provider", text("stripe")), ("secrets", Written::List(vec![text(secret)]))])
+    };
+    let settings = |secret: &str| table(&[("sources", table(&[("stripe", of(secret))]))]);
+    let (config, warnings) = library(false, &settings("env:STRIPE_WH?")).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let [stripe] = &config.sources[..] else { panic!("one source") };
+    assert_eq!(stripe.secrets[0].reference, SecretRef::EnvIfSet("STRIPE_WH".to_owned()));
+    assert!(stripe.rules.handled_here && stripe.rules.destination.is_none());
+    assert_eq!(stripe.rules.over_budget_status, 429);
+    library(true, &settings(literal)).unwrap();
+    let wrong = library(false, &settings(literal)).unwrap_err();
+    assert_eq!(wrong[0].path, "sources.stripe.secrets[0]");
+    assert!(!lines(&wrong).contains(literal));
+
+    let destination = table(&[("url", text("http://127.0.0.1/")), ("secret", text("env:APP"))]);
+    let gateways = table(&[
+        ("admin", table(&[("token", text("env:ADMIN"))])),
+        ("destinations", table(&[("app", destination)])),
+        ("sources", table(&[("stripe", of("env:STRIPE_WH"))])),
+    ]);
+    let wrong = library(false, &gateways).unwrap_err();
+    let paths: Vec<_> = wrong.iter().map(|it| &*it.path).collect();
+    assert_eq!(paths, ["admin", "destinations"]);
 }
 
 /// Whether a section of the reference is this table of a file: `sources.<name>.signature` is `sources.shop.signature`.

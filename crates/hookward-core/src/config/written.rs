@@ -16,9 +16,9 @@ pub enum Written {
     /// A point in time, in RFC 3339.
     Moment(String),
     /// A list.
-    List(Vec<Written>),
+    List(Vec<Self>),
     /// A table; its keys are unique.
-    Table(Vec<(String, Written)>),
+    Table(Vec<(String, Self)>),
 }
 
 impl Written {

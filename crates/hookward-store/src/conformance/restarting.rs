@@ -2,8 +2,7 @@
 
 use super::{
     Claim, DAY, NOON, Outcome, Receipt, Subject, Verdict, after, attempt, counts, ensure,
-    ensure_eq, event, fenced, get, keep, key, keys, lease, lease_one, parts, says, settle, shop,
-    testing,
+    ensure_eq, event, fenced, get, keep, key, keys, lease, lease_one, parts, says, settle, testing,
 };
 use crate::{Leased, State, StoreError};
 

@@ -10,8 +10,9 @@ use super::{
     book::{Facts, Unresolved, Waiting},
     duplicate::Standing,
     item::{
-        EXPIRES,
+        EXPIRES, Item,
         body::Stored,
+        claim::{self, ClaimItem},
         dead::DeadMark,
         event::{self, EventItem, ReceiptId},
         journal::{Entry, EntryKind},
@@ -224,6 +225,10 @@ impl Shared {
             tokio::join!(self.wait_for_journal(journal), self.table.put(item, is_new, why), mark);
         let there = match put {
             Ok(Written::Done) => None,
+            Ok(Written::Refused(Some(there))) if claim::is_one(&there) => {
+                self.finish_numbers(&tenure, &numbers);
+                return for_librarys(&event, &there);
+            }
             Ok(Written::Refused(Some(there))) => {
                 let there = EventItem::decode(&there);
                 // What cannot be read is not ours.
@@ -393,5 +398,18 @@ impl Shared {
             self.book().recent.note(key, facts.known(state));
         }
         self.acknowledge(&tenure, Receipt::for_held(state, same))
+    }
+}
+
+/// What to say to an event whose key the library holds: what the event says of itself. What the library has not finished is not
+/// acknowledged, since no node would deliver it.
+fn for_librarys(event: &EventParts, there: &Item) -> Result<Receipt, StoreError> {
+    let there = ClaimItem::decode(there)?;
+    match there.state() {
+        None | Some(State::Pending) => Err(Trouble::not_tried(
+            "the library keeps this event and has not finished it: let its worker run until nothing waits",
+        )
+        .into()),
+        Some(state) => Ok(Receipt::for_held(state, there.event.content == event.content)),
     }
 }

@@ -46,13 +46,16 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// From what was read under an event's keys; `None` when the event is not there.
+    /// From what was read under an event's keys; `None` when the event is not there, or is the library's: no node knows what
+    /// becomes of that.
     pub(super) fn read(
         key: EventKey,
         event: Option<&item::Item>,
         ticket: Option<&item::Item>,
     ) -> Result<Option<Self>, StoreError> {
-        let Some(event) = event else { return Ok(None) };
+        let Some(event) = event.filter(|event| !item::claim::is_one(event)) else {
+            return Ok(None);
+        };
         let item = EventItem::decode(event)?;
         let ticket = ticket.map(|item| Ticket::decode(key, item)).transpose()?;
         let ticket = ticket.filter(|ticket| ticket.receipt == item.receipt);

@@ -12,6 +12,8 @@ use std::fmt;
 pub enum Role {
     /// The gateway: `hookward serve`.
     Gateway,
+    /// What takes webhooks in the application's own processes and keeps them by claims: the Python library. No node.
+    Library,
     /// A person or a program that reads the table, and changes nothing: `hookward events`, where no gateway runs. No node.
     Reader,
     /// A person who replays or drops dead letters where no gateway runs: a node of its own that takes no webhooks.
@@ -26,8 +28,9 @@ pub enum Role {
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Gateway,
+        Self::Library,
         Self::Reader,
         Self::Replayer,
         Self::Trainer,
@@ -39,6 +42,7 @@ impl Role {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::Library => "library",
             Self::Reader => "reader",
             Self::Replayer => "replayer",
             Self::Trainer => "trainer",
@@ -51,6 +55,9 @@ impl Role {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::Gateway => "runs `hookward serve`: takes, delivers and retries events",
+            Self::Library => {
+                "takes webhooks in the application's own processes, with the Python library: claims, runs and retries events, and decides about dead letters"
+            }
             Self::Reader => {
                 "reads the table and changes nothing: `hookward events`, `hookward dead list` and `dead show` where no gateway runs, and tools of its own"
             }
@@ -247,6 +254,7 @@ impl Policy {
                     grant(DECIDE);
                 }
             }
+            Role::Library => grant(CLAIM),
             Role::Replayer => {
                 grant(NODE);
                 grant(LIST);
@@ -266,7 +274,7 @@ impl Policy {
         }
         if features.customer_key {
             grant(match role {
-                Role::Gateway | Role::Replayer | Role::Trainer => WRITE_UNDER_KEY,
+                Role::Gateway | Role::Library | Role::Replayer | Role::Trainer => WRITE_UNDER_KEY,
                 Role::Reader => READ_UNDER_KEY,
                 Role::Provisioner => PROVISION_UNDER_KEY,
                 // What describes a table reads no item.
@@ -275,7 +283,7 @@ impl Policy {
         }
         if features.large_bodies {
             grant(match role {
-                Role::Gateway => KEEP_BODIES,
+                Role::Gateway | Role::Library => KEEP_BODIES,
                 Role::Reader | Role::Replayer | Role::Trainer => READ_BODIES,
                 // The bucket is the deployment's.
                 Role::Provisioner => &[],
@@ -284,10 +292,11 @@ impl Policy {
             grant(NEVER_FORGET_A_BODY);
         }
         // Whoever else reads the configuration does without its secrets.
-        if role == Role::Gateway && features.secrets {
+        let verifies = matches!(role, Role::Gateway | Role::Library);
+        if verifies && features.secrets {
             grant(READ_SECRETS);
         }
-        if role == Role::Gateway && features.parameters {
+        if verifies && features.parameters {
             grant(READ_PARAMETERS);
         }
         grant(if role == Role::Provisioner { NEVER_TO_PROVISION } else { NEVER });
@@ -426,6 +435,25 @@ const TAKE: &[Statement] = &[
     allow("ReadTickets", &[Action::GetItem], Target::Items(&["r#*"])),
     allow("MarkDeadLetters", &[Action::PutItem], Target::Items(&["x#*"])),
     allow("FindDictionaries", &[Action::Query], Target::Items(&["d#*"])),
+];
+
+/// What the library does: its events with what becomes of them, marks of what waits, and marks of dead letters.
+const CLAIM: &[Statement] = &[
+    allow(
+        "Events",
+        &[Action::BatchGetItem, Action::GetItem, Action::PutItem, Action::UpdateItem],
+        Target::Items(&["e#*"]),
+    ),
+    allow(
+        "WhatWaits",
+        &[Action::DeleteItem, Action::GetItem, Action::PutItem, Action::Query, Action::UpdateItem],
+        Target::Items(&["w#*"]),
+    ),
+    allow(
+        "DeadLetters",
+        &[Action::DeleteItem, Action::PutItem, Action::Query],
+        Target::Items(&["x#*"]),
+    ),
 ];
 
 /// Lists of events and dead letters, for people.
@@ -674,12 +702,19 @@ mod tests {
                 assert_eq!(policy.allows(action, &[]), provisions, "{role}: {action}");
             }
             for write in [Action::PutItem, Action::UpdateItem, Action::DeleteItem] {
-                let may = matches!(role, Role::Gateway | Role::Replayer);
-                let any = ["e#a", "r#a", "j#1", "n", "n#table", "n#ended", "x#1#0", "zzz"];
+                let may = matches!(role, Role::Gateway | Role::Library | Role::Replayer);
+                let any = ["e#a", "w#0", "r#a", "j#1", "n", "n#table", "n#ended", "x#1#0", "zzz"];
                 let writes = any.iter().any(|key| policy.allows(write, &[key]));
                 assert_eq!(writes, may, "{role}: {write}");
             }
-            assert_eq!(policy.allows(Action::PutItem, &["e#a"]), role == Role::Gateway, "{role}");
+            let takes = matches!(role, Role::Gateway | Role::Library);
+            assert_eq!(policy.allows(Action::PutItem, &["e#a"]), takes, "{role}");
+            for write in [Action::PutItem, Action::UpdateItem, Action::DeleteItem] {
+                assert_eq!(policy.allows(write, &["w#0"]), role == Role::Library, "{role}");
+                let nodes = ["r#a", "j#1", "n", "n#table", "n#ended"];
+                let is_node = nodes.iter().any(|key| policy.allows(write, &[key]));
+                assert!(!(is_node && role == Role::Library), "{role}: {write}");
+            }
             assert_eq!(policy.allows(Action::PutItem, &["d#a"]), role == Role::Trainer, "{role}");
             assert!(!policy.allows(Action::DeleteItem, &["d#a"]), "{role}");
             let mut wide = policy.clone();
@@ -727,10 +762,11 @@ mod tests {
             let with = Policy::of(role, EVERYTHING);
             let works = !matches!(role, Role::Provisioner | Role::Doctor);
             assert_eq!(with.allows(Action::S3GetObject, &[]), works, "{role}");
-            assert_eq!(with.allows(Action::S3PutObject, &[]), role == Role::Gateway, "{role}");
+            let takes = matches!(role, Role::Gateway | Role::Library);
+            assert_eq!(with.allows(Action::S3PutObject, &[]), takes, "{role}");
             assert!(!with.allows(Action::S3DeleteObject, &[]), "{role}");
             for read in [Action::SecretsManagerGetSecretValue, Action::SsmGetParameter] {
-                assert_eq!(with.allows(read, &[]), role == Role::Gateway, "{role}: {read}");
+                assert_eq!(with.allows(read, &[]), takes, "{role}: {read}");
             }
         }
     }

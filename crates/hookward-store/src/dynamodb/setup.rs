@@ -3,6 +3,7 @@
 
 use aws_sdk_dynamodb::{
     Client,
+    operation::create_table::CreateTableError,
     types::{
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoveryStatus,
         ScalarAttributeType, SseStatus, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
@@ -53,7 +54,7 @@ pub async fn create(client: &Client, table: &str) -> Result<bool, StoreError> {
     match request.send().await {
         Ok(_) => {}
         Err(error)
-            if error.as_service_error().is_some_and(|it| it.is_resource_in_use_exception()) =>
+            if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) =>
         {
             return Ok(false);
         }

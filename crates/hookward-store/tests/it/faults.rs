@@ -155,7 +155,7 @@ pub(crate) fn hasty() -> Patience {
 }
 
 /// The first call of a kind has a fault, the others have none.
-fn first(
+pub(crate) fn first(
     is_it: impl Fn(&Call) -> bool + Send + 'static,
     fault: Fault,
 ) -> impl FnMut(&Call) -> Fault + Send + 'static {

@@ -14,6 +14,8 @@ mod bodies;
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod damage;

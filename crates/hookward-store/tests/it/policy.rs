@@ -40,7 +40,7 @@ use crate::{
     dictionaries::orders,
     local::{self, HandClock},
     proxy::{Fault, Proxy},
-    subjects::DynamoDbSubject,
+    subjects::{ClaimsSubject, DynamoDbSubject},
 };
 
 const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -183,8 +183,8 @@ fn extras() -> impl Iterator<Item = (Action, &'static str)> {
         Action::Scan,
         Action::UpdateItem,
     ];
-    const PATTERNS: [&str; 10] =
-        ["e#*", "r#*", "j#*", "x#*", "d#*", "n", "n#table", "n#ended", "zz#*", "e#another*"];
+    const PATTERNS: [&str; 11] =
+        ["e#*", "w#*", "r#*", "j#*", "x#*", "d#*", "n", "n#table", "n#ended", "zz#*", "e#another*"];
     ACTIONS.into_iter().flat_map(|action| PATTERNS.into_iter().map(move |it| (action, it)))
 }
 
@@ -661,6 +661,16 @@ async fn a_reader_may_read_what_a_gateway_reads_and_nothing_else() {
     let reads = [Action::BatchGetItem, Action::GetItem, Action::Query];
     calls.retain(|call| reads.contains(&call.action));
     fits_tightly(&Policy::of(Role::Reader, features), &calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_library_may_do_what_it_does_and_nothing_else() {
+    let recorder = Recorder::default();
+    let broken = conformance::run(&ClaimsSubject::new().recorded(&recorder)).await;
+    assert!(broken.is_empty(), "{broken:?}");
+    for features in all_features() {
+        fits_tightly(&Policy::of(Role::Library, features), &recorder.calls());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

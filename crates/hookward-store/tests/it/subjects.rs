@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -203,7 +204,11 @@ impl ClaimsSubject {
         let connection = local::connection(local::address()).interceptor(self.recorder.clone());
         let client = dynamodb::patient_client(connection, &local::patient());
         let table = self.table.lock().unwrap().clone();
-        let options = claims::Options { flaw: self.flaw, ..claims::Options::new(table) };
+        let options = claims::Options {
+            flaw: self.flaw,
+            look_back: Duration::from_hours(10 * 24),
+            ..claims::Options::new(table)
+        };
         Arc::new(Claims::new(client, options))
     }
 }

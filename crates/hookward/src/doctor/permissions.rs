@@ -19,6 +19,8 @@ const EVENT: &str = "e#hookward-doctor";
 const TICKET: &str = "r#hookward-doctor";
 const JOURNAL: &str = "j#hookward-doctor";
 const DEAD_LETTERS: &str = "x#hookward-doctor";
+/// What waits of the library's is under numbers.
+const WAITING: &str = "w#hookward-doctor";
 /// Nodes have this one, with numbers behind it as sort keys.
 const NODES: &str = "n";
 /// Nor has a dictionary this one: its source would be called so, and its number is none.
@@ -121,13 +123,15 @@ async fn attempt(connection: &Connection, policy: &Policy) -> Vec<Tried> {
         let read = client.get_item().table_name(table).set_key(Some(key(pk).into())).send().await;
         note(Action::GetItem, &[pk], read.map(drop).map_err(|error| Refusal::of(&error)));
     }
-    let keys = [EVENT, TICKET].map(|pk| key(pk).into()).to_vec();
-    if let Ok(keys) = KeysAndAttributes::builder().set_keys(Some(keys)).build() {
-        let read = client.batch_get_item().request_items(table, keys).send().await;
-        let read = read.map(drop).map_err(|error| Refusal::of(&error));
-        note(Action::BatchGetItem, &[EVENT, TICKET], read);
+    for these in [&[EVENT][..], &[EVENT, TICKET]] {
+        let keys = these.iter().map(|pk| key(pk).into()).collect();
+        if let Ok(keys) = KeysAndAttributes::builder().set_keys(Some(keys)).build() {
+            let read = client.batch_get_item().request_items(table, keys).send().await;
+            let read = read.map(drop).map_err(|error| Refusal::of(&error));
+            note(Action::BatchGetItem, these, read);
+        }
     }
-    for pk in [NODES, JOURNAL, DEAD_LETTERS, EVENT] {
+    for pk in [NODES, JOURNAL, DEAD_LETTERS, WAITING, EVENT] {
         let query = client.query().table_name(table).limit(1).select(Select::Count);
         let query = query
             .key_condition_expression("pk = :pk")
@@ -141,18 +145,18 @@ async fn attempt(connection: &Connection, policy: &Policy) -> Vec<Tried> {
     let read = client.execute_statement().statement(statement).send().await;
     note(Action::PartiQLSelect, &[EVENT], read.map(drop).map_err(|error| Refusal::of(&error)));
 
-    for pk in [EVENT, TICKET, JOURNAL, DICTIONARY, FOREIGN] {
+    for pk in [EVENT, TICKET, JOURNAL, WAITING, DICTIONARY, FOREIGN] {
         let put = client.put_item().table_name(table).set_item(Some(key(pk).into()));
         let put = put.condition_expression(NEVER).send().await;
         note(Action::PutItem, &[pk], put.map(drop).map_err(|error| Refusal::of(&error)));
     }
-    for pk in [EVENT, TICKET, JOURNAL, NODES, DICTIONARY, FOREIGN] {
+    for pk in [EVENT, TICKET, JOURNAL, WAITING, NODES, DICTIONARY, FOREIGN] {
         // It would set nothing, even if it took place.
         let update = client.update_item().table_name(table).set_key(Some(key(pk).into()));
         let update = update.condition_expression(NEVER).send().await;
         note(Action::UpdateItem, &[pk], update.map(drop).map_err(|error| Refusal::of(&error)));
     }
-    for pk in [EVENT, TICKET, JOURNAL, NODES, DEAD_LETTERS, FOREIGN] {
+    for pk in [EVENT, TICKET, JOURNAL, WAITING, NODES, DEAD_LETTERS, FOREIGN] {
         let delete = client.delete_item().table_name(table).set_key(Some(key(pk).into()));
         let delete = delete.condition_expression(NEVER).send().await;
         note(Action::DeleteItem, &[pk], delete.map(drop).map_err(|error| Refusal::of(&error)));

@@ -77,7 +77,8 @@ impl CloudFormation {
 }
 
 /// Who works with a table that a stack has set up.
-const ROLES: [Role; 5] = [Role::Gateway, Role::Reader, Role::Replayer, Role::Trainer, Role::Doctor];
+const ROLES: [Role; 6] =
+    [Role::Gateway, Role::Library, Role::Reader, Role::Replayer, Role::Trainer, Role::Doctor];
 
 fn parameters(wanted: &Wanted) -> Tree {
     Tree::map([

@@ -44,7 +44,8 @@ impl Terraform {
 }
 
 /// Who works with a table that Terraform has set up.
-const ROLES: [Role; 5] = [Role::Gateway, Role::Reader, Role::Replayer, Role::Trainer, Role::Doctor];
+const ROLES: [Role; 6] =
+    [Role::Gateway, Role::Library, Role::Reader, Role::Replayer, Role::Trainer, Role::Doctor];
 
 fn table(wanted: &Wanted, lines: &mut Lines) {
     let key = wanted.store.kms_key.as_deref().map(Key::named);

@@ -180,6 +180,7 @@ fn every_role_is_explained() {
     let said = place.run(&["dynamodb", "iam", "--account", "123456789012"]).well();
     for role in [
         "gateway: runs",
+        "library: takes",
         "reader: reads",
         "replayer: runs",
         "trainer: runs",
@@ -599,7 +600,7 @@ fn doctor(place: &Place, role: &str, check: &str) -> Vec<(String, String)> {
 fn credentials_that_may_more_or_less_than_their_role_are_told() {
     let amazon = Amazon::start(everything());
     let place = at(&amazon, "");
-    for role in ["gateway", "reader", "replayer", "trainer"] {
+    for role in ["gateway", "library", "reader", "replayer", "trainer"] {
         let mut allowed = lets(&place, role);
         amazon.with(|state| state.lets = Some(allowed.clone()));
         let [(severity, found)] = &doctor(&place, role, "permissions")[..] else {
@@ -676,7 +677,7 @@ fn what_the_doctor_tries_changes_no_item() {
     assert!(before.as_array().is_some_and(|items| items.len() > 1), "{before}");
     let [(severity, found)] = &doctor(&place, "gateway", "permissions")[..] else { panic!() };
     // Each of them is one that DynamoDB understands.
-    assert!(severity == "skipped" && found.contains("in 30 attempts"), "{found}");
+    assert!(severity == "skipped" && found.contains("in 35 attempts"), "{found}");
     assert_eq!(items(&table), before);
 }
 
@@ -687,6 +688,9 @@ fn each_thing_that_credentials_may_beyond_their_role_is_named() {
     for (role, action, key) in [
         ("reader", "PutItem", "r#hookward-doctor"),
         ("reader", "PutItem", "j#hookward-doctor"),
+        ("library", "PutItem", "j#hookward-doctor"),
+        ("gateway", "PutItem", "w#hookward-doctor"),
+        ("reader", "Query", "w#hookward-doctor"),
         ("reader", "UpdateItem", "e#hookward-doctor"),
         ("reader", "UpdateItem", "n"),
         ("gateway", "UpdateItem", "r#hookward-doctor"),

@@ -266,7 +266,7 @@ impl Sources<'_, '_> {
             over_budget_status: written
                 .over_budget
                 .value()
-                .unwrap_or(if context.dialect.is_library() { 429 } else { 503 }),
+                .unwrap_or_else(|| if context.dialect.is_library() { 429 } else { 503 }),
             accepted_status: written.answer.value().unwrap_or(base.accepted_status),
             handshakes,
             tell_duplicates: written.tell_duplicates.value,

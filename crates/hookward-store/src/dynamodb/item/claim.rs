@@ -246,6 +246,11 @@ pub(crate) fn encode(
     item
 }
 
+/// Whether the library keeps this event, and no node does.
+pub(crate) fn is_one(item: &Item) -> bool {
+    item.contains_key(VERSION) && !item.contains_key(OWNER)
+}
+
 impl ClaimItem {
     pub(crate) fn decode(item: &Item) -> Result<Self, StoreError> {
         let read = Attributes(item);

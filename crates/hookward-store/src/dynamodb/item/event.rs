@@ -37,6 +37,9 @@ pub(crate) const PROCESSED_AT: &str = "processed_at";
 /// With `completion = "each"`: how many attempts have ended.
 pub(crate) const ATTEMPTS: &str = "attempts";
 
+/// What a node sees as the owner of an event that the library keeps: no node has this number.
+const NOBODY: u64 = 0;
+
 const PK_PREFIX: &str = "e#";
 const SK_EVENT: &str = "e";
 
@@ -140,7 +143,11 @@ impl EventItem {
     pub(crate) fn decode(item: &Item) -> Result<Self, StoreError> {
         let (event, stored, receipt) = decode_facts(item)?;
         let read = Attributes(item);
-        let (owner, number) = (read.number(OWNER)?, read.number(NUMBER)?);
+        let (owner, number) = if super::claim::is_one(item) {
+            (NOBODY, 0)
+        } else {
+            (read.number(OWNER)?, read.number(NUMBER)?)
+        };
         Ok(Self { event, stored, owner, number, receipt })
     }
 
