@@ -299,11 +299,7 @@ class DynamoDb:
         limit: int = 50,
         now: int | None = None,
     ) -> tuple[builtins.list[Kept], str | None]:
-<<<<<<< HEAD
-        """Events without bodies, and where it goes on: pending ones, the latest due first, or dead ones, the latest first.
-=======
         """Events without bodies, and where it goes on: pending or dead ones, the latest first.
->>>>>>> core
 
         Raises StoreError for other states and for all of them: finding those would take an index or a scan.
         """
@@ -315,11 +311,7 @@ class DynamoDb:
     def usage(self) -> builtins.list[tuple[str | None, str, float, float]]:
         """Source, what for, read units, write units; since this process first called."""
     def description(self) -> dict[str, Any]:
-<<<<<<< HEAD
-        """The live table: status, ttl, encryption, point_in_time_recovery, deletion_protection. None: cannot be read."""
-=======
         """The live table: status, ttl, encryption, point_in_time_recovery, deletion_protection. None: unreadable."""
->>>>>>> core
     def create(self) -> bool:
         """Creates the table with time to live; False when it was there."""
 
