@@ -92,14 +92,10 @@ impl Event {
         })
     }
 
-<<<<<<< HEAD
-    #[expect(clippy::wrong_self_convention, reason = "it is called as in Rust, and Python shares its objects")]
-=======
     #[expect(
         clippy::wrong_self_convention,
         reason = "it is called as in Rust, and Python shares its objects"
     )]
->>>>>>> core
     fn into_conflict(&self, py: Python<'_>) -> Self {
         Self { event: self.event.clone().into_conflict(), body: self.body.clone_ref(py) }
     }

@@ -54,13 +54,9 @@ pub async fn create(client: &Client, table: &str) -> Result<bool, StoreError> {
     match request.send().await {
         Ok(_) => {}
         Err(error)
-<<<<<<< HEAD
-            if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) =>
-=======
             if error
                 .as_service_error()
                 .is_some_and(CreateTableError::is_resource_in_use_exception) =>
->>>>>>> core
         {
             return Ok(false);
         }
