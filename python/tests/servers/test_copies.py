@@ -13,6 +13,8 @@ SERVERS = {
     "gunicorn": gunicorn(workers=2, threads=8),
     "gunicorn, preloaded": gunicorn(2, 8, "--preload"),
     "uvicorn": uvicorn(workers=1),
+    "gunicorn, guarded": gunicorn(2, 8, wsgi="project.wsgi:guarded"),
+    "uvicorn, guarded": uvicorn(1, asgi="project.asgi:guarded"),
 }
 
 

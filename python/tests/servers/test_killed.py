@@ -15,6 +15,8 @@ SERVERS = {
     "gunicorn": gunicorn(2, 8),
     "gunicorn, preloaded": gunicorn(2, 8, "--preload"),
     "uvicorn": uvicorn(workers=2),
+    "gunicorn, guarded": gunicorn(2, 8, wsgi="project.wsgi:guarded"),
+    "uvicorn, guarded": uvicorn(2, asgi="project.asgi:guarded"),
 }
 
 

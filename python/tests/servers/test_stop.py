@@ -14,6 +14,8 @@ SERVERS = {
     "gunicorn": gunicorn(2, 8),
     "gunicorn, preloaded": gunicorn(2, 8, "--preload"),
     "uvicorn": uvicorn(workers=1),
+    "gunicorn, guarded": gunicorn(2, 8, wsgi="project.wsgi:guarded"),
+    "uvicorn, guarded": uvicorn(1, asgi="project.asgi:guarded"),
 }
 
 

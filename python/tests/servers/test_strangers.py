@@ -12,7 +12,12 @@ from tests.servers.process import PATIENCE
 from tests.servers.sender import exchange
 from tests.servers.server import gunicorn, uvicorn
 
-SERVERS = {"gunicorn": gunicorn(2, 8), "uvicorn": uvicorn(workers=1)}
+SERVERS = {
+    "gunicorn": gunicorn(2, 8),
+    "uvicorn": uvicorn(workers=1),
+    "gunicorn, guarded": gunicorn(2, 8, wsgi="project.wsgi:guarded"),
+    "uvicorn, guarded": uvicorn(1, asgi="project.asgi:guarded"),
+}
 # Requests that are sent at once, in turns.
 CROWD, TURNS = 32, 8
 
