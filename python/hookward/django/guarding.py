@@ -101,6 +101,7 @@ class _Wsgi:
         except Exception:  # noqa: BLE001, it is logged, and the sender comes again
             response = _broken(place)
         response._handler_class = self.__class__  # type: ignore[attr-defined]
+        _tell_length(response)
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
         # The server closes it, and with that tells request_finished.
         return response  # type: ignore[return-value]
@@ -123,6 +124,7 @@ class _Asgi:
             response = await self._take(judged, request, place) if isinstance(judged, Admitted) else judged
         except Exception:  # noqa: BLE001, it is logged, and the sender comes again
             response = _broken(place)
+        _tell_length(response)
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": response.getvalue()})  # type: ignore[attr-defined]
@@ -149,6 +151,12 @@ def _path_info(scope: Scope) -> str:
     path: str = scope["path"]
     prefix = get_script_prefix(scope)
     return path.removeprefix(prefix) if prefix else path
+
+
+def _tell_length(response: HttpResponseBase) -> None:
+    """As CommonMiddleware does, so that the server need not cut the body into chunks."""
+    if not response.streaming and not response.has_header("Content-Length"):
+        response.headers["Content-Length"] = str(len(response.content))  # type: ignore[attr-defined]
 
 
 def _broken(place: Place) -> HttpResponseBase:
