@@ -80,7 +80,7 @@ def attempt(
     except _core.Unavailable:
         yield from _give_back(runtime, lease)
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001, what a handler raises is how it ended
         ending, settled = _failed(runtime, event, error), False
         yield from _tell(event, ending, error)
     except BaseException:

@@ -108,14 +108,14 @@ def read(webhooks: Mapping[str, Any], *, literals: bool) -> WebhookSettings:
     reader = _Reader(webhooks, problems)
     mode = reader.choice("MODE", get_args(Mode), "inline")
     proxies = reader.get("TRUSTED_PROXIES", (int, list, tuple), 0)
-    defaults = reader.get("DEFAULTS", (Mapping,), {})
+    defaults = _synonyms("defaults", reader.get("DEFAULTS", (Mapping,), {}), problems)
     written_sources = reader.get("SOURCES", (Mapping,), {})
     sources, of_core = {}, {}
     for name, source in written_sources.items():
         if not isinstance(source, Mapping):
             problems.append(Problem(f"sources.{name}", "is no dict"))
             continue
-        keys = _synonyms(f"sources.{name}", {**_synonyms("defaults", defaults, problems), **source}, problems)
+        keys = defaults | _synonyms(f"sources.{name}", source, problems)
         sources[name] = SourceSettings(
             model=keys.pop("MODEL", None),
             atomic=bool(keys.pop("ATOMIC", webhooks.get("ATOMIC", True))),

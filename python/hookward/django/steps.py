@@ -37,7 +37,7 @@ def run(steps: Steps[T]) -> T:
             return end.value  # type: ignore[no-any-return]
         try:
             proceed, given = steps.send, _call(step)
-        except BaseException as error:  # the path decides what to do about it
+        except BaseException as error:  # noqa: BLE001, the path decides what to do about it
             proceed, given = steps.throw, error
 
 
@@ -51,7 +51,7 @@ async def arun(steps: Steps[T]) -> T:
             return end.value  # type: ignore[no-any-return]
         try:
             proceed, given = steps.send, await _await(step)
-        except BaseException as error:  # the path decides what to do about it
+        except BaseException as error:  # noqa: BLE001, the path decides what to do about it
             proceed, given = steps.throw, error
 
 

@@ -36,12 +36,15 @@ def validator(model: Any) -> Validate:
         return _of_serializer(model)
     if dataclasses.is_dataclass(model) or is_typeddict(model):
         try:
-            from pydantic import TypeAdapter
+            from pydantic import PydanticUserError, TypeAdapter
         except ImportError:
             raise ImproperlyConfigured(
                 f"{model.__qualname__} as a model needs pydantic, which checks its fields: pip install pydantic"
             ) from None
-        return _of_pydantic(TypeAdapter(model))
+        try:
+            return _of_pydantic(TypeAdapter(model))
+        except PydanticUserError as error:
+            raise ImproperlyConfigured(f"{model.__qualname__} as a model: {error.message}") from error
     raise ImproperlyConfigured(
         f"{model!r} is no model: use a pydantic model, a serializer of Django REST framework, a dataclass"
         " or a TypedDict"

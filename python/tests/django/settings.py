@@ -18,7 +18,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": Path(os.environ.get("TMPDIR", "/tmp")) / "hookward-tests.sqlite3",
         "ATOMIC_REQUESTS": True,
-        "OPTIONS": {"timeout": 20},
+        "OPTIONS": {"timeout": 20, "init_command": "PRAGMA synchronous=OFF"},
         "TEST": {"NAME": Path(os.environ.get("TMPDIR", "/tmp")) / f"hookward-tests-{os.getpid()}.sqlite3"},
     }
 }
