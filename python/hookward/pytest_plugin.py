@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def webhooks() -> Iterator[Webhooks]:
+def webhooks(request: pytest.FixtureRequest) -> Iterator[Webhooks]:
     """A sender of webhooks for the project under test, a clock that stands still, and what became of events.
 
     Signs for every source of `WEBHOOKS` that anyone but the sender can sign for, with secrets made for the tests, and
-    keeps events in memory. Handlers that use the database need pytest-django's `db`, as in other tests.
+    keeps events in memory. Brings pytest-django's `db` with it: sync handlers run in a transaction.
     """
     try:
         from django.conf import settings
@@ -32,6 +32,8 @@ def webhooks() -> Iterator[Webhooks]:
         )
     from hookward.test import webhooks_in_tests
 
+    if request.config.pluginmanager.has_plugin("django"):
+        request.getfixturevalue("db")
     with webhooks_in_tests() as webhooks:
         yield webhooks
 

@@ -78,7 +78,7 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
     if read is None:
         return []
     found: list[CheckMessage] = []
-    for source in _with_secrets(read):
+    for source in read.facts.values():
         local = [reference for reference in source.secrets if reference.startswith(("env:", "file:"))]
         missing = [reference for reference in local if not (reference.endswith("?") or _is_there(reference))]
         found += [
@@ -92,9 +92,11 @@ def check_local_secrets(app_configs: Sequence[AppConfig] | None = None, **kwargs
         ]
         if missing or len(local) < len(source.secrets):
             continue
-        alone = {**settings.WEBHOOKS, "SOURCES": {source.name: settings.WEBHOOKS["SOURCES"][source.name]}}
+        written = settings.WEBHOOKS
+        if read.mode != "gateway":  # one by one: what is missing elsewhere does not hide what is wrong here
+            written = {**written, "SOURCES": {source.name: written["SOURCES"][source.name]}}
         try:
-            _core.Receiver(webhook_settings.read(alone, literals=True).config)
+            _core.Receiver(webhook_settings.read(written, literals=True).config)
         except _core.SecretError as error:
             found += [
                 Error(
@@ -117,17 +119,16 @@ def check_views(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
     everywhere = routes()
     for route in everywhere:
         found += _of_view(route)
-    for name in read.sources if read is not None else ():
-        if not any(route.source in (None, name) for route in everywhere):
-            found.append(
-                checks.Warning(
-                    f"No URL takes webhooks of the source {name!r}.",
-                    hint='Add path("hooks/", include("hookward.django.urls")) to the URLconf, or the view of the source.',
-                    obj=_name("SOURCES", name),
-                    id="hookward.W110",
-                )
-            )
-    return found
+    return found + [
+        checks.Warning(
+            f"No URL takes webhooks of the source {name!r}.",
+            hint='Add path("hooks/", include("hookward.django.urls")) to the URLconf, or a view of its own.',
+            obj=_name("SOURCES", name),
+            id="hookward.W110",
+        )
+        for name in (read.sources if read is not None else ())
+        if not any(route.source in (None, name) for route in everywhere)
+    ]
 
 
 def check_handlers(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -153,7 +154,7 @@ def check_handlers(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
             found.append(
                 checks.Warning(
                     f"Nobody handles webhooks of the source {name!r}: they are kept, and nothing comes of them.",
-                    hint=f"Write a function @on({name!r}) in webhooks.py of an installed app, or a view @webhook({name!r}).",
+                    hint=f"Write a function @on({name!r}) in webhooks.py of an app, or a view @webhook({name!r}).",
                     obj=_name("SOURCES", name),
                     id="hookward.W109",
                 )
@@ -236,7 +237,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
     if is_behind_one and not settings.WEBHOOKS.get("TRUSTED_PROXIES"):
         found.append(
             checks.Warning(
-                "The project is behind a proxy (SECURE_PROXY_SSL_HEADER, USE_X_FORWARDED_HOST), and WEBHOOKS trusts none.",
+                "SECURE_PROXY_SSL_HEADER or USE_X_FORWARDED_HOST says that there is a proxy, and WEBHOOKS trusts none.",
                 hint="Set TRUSTED_PROXIES: until then all senders share the one budget of the proxy's address.",
                 obj="WEBHOOKS",
                 id="hookward.W103",
@@ -276,11 +277,6 @@ def _read_or_none() -> WebhookSettings | None:
         return _read()
     except SettingsError:
         return None
-
-
-def _with_secrets(read: WebhookSettings) -> list[_core.SourceFacts]:
-    """Behind the gateway all sources have the same ones."""
-    return list(read.facts.values())[: 1 if read.mode == "gateway" else None]
 
 
 def _of_settings(diagnostic: _core.Diagnostic | Problem) -> CheckMessage:
@@ -332,7 +328,7 @@ def _of_view(route: Route) -> Iterator[CheckMessage]:
         )
         yield Error(
             f"The view at {route.path!r} runs within ATOMIC_REQUESTS of {', '.join(map(repr, atomic))}: it {effect}.",
-            hint="Let @webhook be the outermost decorator: it exempts the view, and gives the handler its own transaction.",
+            hint="Let @webhook be the outermost decorator: it exempts the view.",
             obj=route.path,
             id="hookward.E007",
         )

@@ -17,7 +17,7 @@ class Delivery(models.Model):
         verbose_name = _("webhook")
         verbose_name_plural = _("webhooks")
         default_permissions = ()
-        permissions = [  # noqa: RUF012, as migrations have it
+        permissions = [
             ("view_delivery", "Can list webhooks and see what became of them"),
             ("view_payload", "Can see the bodies and headers of webhooks"),
             ("replay_delivery", "Can run webhooks again"),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from hookward import _core
 from hookward.attacks import Attack, Request, attacks_on
+from hookward.django import settings
 from hookward.django.stores.memory import MemoryStore
-from hookward.test import Sender, secrets_for_tests
+from hookward.test import Sender, with_secrets
 
 from tests.ops.events import NOW
 
@@ -16,20 +17,16 @@ class Project:
     """A receiver without Django: judges, claims, counts."""
 
     def __init__(self, provider: str) -> None:
-        def receiver(salt: str) -> _core.Receiver:
-            secret = secrets_for_tests({"provider": provider}, salt)
-            return _core.Receiver(self.config([secret]))
+        def config(salt: str) -> _core.Config:
+            written = with_secrets({"SOURCES": {provider: {"SCHEME": provider}}}, salt)
+            return settings.read(written, literals=True).config
 
         self.provider = provider
-        self.receiver = receiver("ours")
-        self.facts = self.config([secrets_for_tests({"provider": provider}, "ours")]).sources[0]
-        self.sender = Sender(self.receiver, receiver("a stranger's"), self.facts, NOW)
+        ours = config("ours")
+        self.receiver = _core.Receiver(ours)
+        self.sender = Sender(self.receiver, _core.Receiver(config("a stranger's")), ours.sources[0], NOW)
         self.store = MemoryStore()
         self.handled = 0
-
-    def config(self, secrets: list[str]) -> _core.Config:
-        sources = {self.provider: {"provider": self.provider, "secrets": secrets}}
-        return _core.Config.parse({"sources": sources}, literals=True)
 
     def __call__(self, request: Request) -> int:
         answer = self.judge(request)
@@ -59,7 +56,7 @@ def can_be_set_up(provider: str) -> bool:
     """Whether a source of this provider needs no more than a secret that anyone can make."""
     try:
         Project(provider)
-    except _core.HookwardError:
+    except (_core.HookwardError, settings.SettingsError):
         return False
     return True
 

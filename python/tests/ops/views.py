@@ -3,15 +3,22 @@
 from django.http import HttpResponse
 from hookward.django import webhook
 
+calls = []
+"""The events that handlers were called with."""
+act = None
+"""What they do, if anything."""
+
 
 @webhook("stripe")
 def hook(request, event):
-    return None
+    calls.append(event)
+    if act is not None:
+        act(event)
 
 
 @webhook("github")
 async def async_hook(request, event):
-    return None
+    calls.append(event)
 
 
 def without(**marks):
