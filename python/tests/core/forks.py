@@ -8,7 +8,7 @@ import select
 import signal
 import traceback
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ def in_child(run: Callable[[], T]) -> T:
     if child == 0:
         try:
             try:
-                said = (True, run())
+                said: tuple[bool, Any] = (True, run())
             except BaseException:  # noqa: BLE001, whatever it is, the parent tells
                 said = (False, traceback.format_exc())
             with os.fdopen(writer, "wb") as pipe:
@@ -34,7 +34,9 @@ def in_child(run: Callable[[], T]) -> T:
         ready, _, _ = select.select([pipe], [], [], PATIENCE)
         if not ready:
             os.kill(child, signal.SIGKILL)
-        said = pickle.load(pipe) if ready else (False, "the child hangs")
+        told: tuple[bool, Any] = pickle.load(pipe) if ready else (False, "the child hangs")
     os.waitpid(child, 0)
-    assert said[0], said[1]
-    return said[1]
+    succeeded, result = told
+    assert succeeded, result
+    returned: T = result
+    return returned

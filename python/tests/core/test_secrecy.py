@@ -102,9 +102,9 @@ def test_an_error_about_a_secret_does_not_hold_it(weak: str, monkeypatch: pytest
         lambda: hookward.verify("stripe", {}, b"", [weak]),
         lambda: hookward.verify("stripe", {"content-type": "application/json"}, b"{}", [CANARY]),
     ):
-        with pytest.raises(hookward.HookwardError) as error:
+        with pytest.raises(hookward.HookwardError) as caught:
             attempt()
-        raised.append(error.value)
+        raised.append(caught.value)
     for error in raised:
         said = "".join(traceback.format_exception_only(error)) + shown(getattr(error, "diagnostics", None))
         assert "canary" not in said, said

@@ -60,7 +60,7 @@ impl Marks {
 /// What is to be done about an event whose mark was found.
 pub(super) enum Found {
     /// It is due, and nobody's.
-    Due(ClaimItem, Standing),
+    Due(Box<(ClaimItem, Standing)>),
     /// There is nothing to do before.
     NotBefore(Timestamp),
     /// No event names this mark.
@@ -149,7 +149,7 @@ impl Claims {
                         }
                         _ => {
                             let standing = standing.clone();
-                            Found::Due(item, standing)
+                            Found::Due(Box::new((item, standing)))
                         }
                     }
                 }

@@ -118,7 +118,7 @@ impl Claims {
             looked_at += some.len();
             let end = some.last().map(|(place, ..)| *place);
             let full = self.fill(&mut page, query, some, forgotten_at).await?;
-            if let Some(place) = full.or(end.filter(|_| looked_at >= LOOKED_AT_MAX)) {
+            if let Some(place) = full.or_else(|| end.filter(|_| looked_at >= LOOKED_AT_MAX)) {
                 page.next = Some(place.cursor());
                 return Ok(page);
             }

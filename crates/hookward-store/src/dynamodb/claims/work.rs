@@ -72,7 +72,7 @@ impl Claims {
             let mut due = Vec::new();
             for (mark, found) in some.iter().zip(self.look_at(&some, now).await?) {
                 match found {
-                    Found::Due(item, standing) => due.push((mark.clone(), item, standing)),
+                    Found::Due(due_now) => due.push((mark.clone(), due_now)),
                     Found::NotBefore(at) => {
                         next_due.note(at);
                         self.put_off(mark, at).await;
@@ -80,12 +80,11 @@ impl Claims {
                     Found::Unnamed => self.pass_unnamed(mark, now).await?,
                 }
             }
-            due.sort_by_key(|(_, item, standing)| {
+            due.sort_by_key(|(_, found)| {
+                let (item, standing) = &**found;
                 (standing.due_at, item.event.received_at, item.event.key)
             });
-            let taken = due
-                .into_iter()
-                .map(|(mark, item, standing)| self.take(mark, item, standing, now, until));
+            let taken = due.into_iter().map(|(mark, found)| self.take(mark, *found, now, until));
             let mut taken = stream::iter(taken).buffered(TAKEN_AT_ONCE);
             let mut failed = None;
             while let Some(one) = taken.next().await {
@@ -110,13 +109,12 @@ impl Claims {
             if !sources.contains(&mark.source) {
                 continue;
             }
-            match mark.not_before.filter(|at| *at > now) {
+            if let Some(at) = mark.not_before.filter(|at| *at > now) {
                 // Another one may come before.
-                Some(at) => next_due.note(at),
-                None => {
-                    next_due.note(mark.name.due);
-                    break;
-                }
+                next_due.note(at);
+            } else {
+                next_due.note(mark.name.due);
+                break;
             }
         }
         work.next_due = next_due.0;
@@ -127,8 +125,7 @@ impl Claims {
     async fn take(
         &self,
         mark: Mark,
-        item: ClaimItem,
-        standing: Standing,
+        (item, standing): (ClaimItem, Standing),
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Taken, StoreError> {
@@ -210,14 +207,13 @@ impl Claims {
             Keeper::Node(_) => None,
         };
         let known = self.recall(lease.key).and_then(|item| held(&item).map(|it| (item, it)));
-        let (item, was) = match known {
-            Some(known) => known,
-            None => {
-                let item = self.read(lease.key, For::all(Purpose::Read)).await?;
-                let item = item.ok_or(StoreError::Fenced)?;
-                let was = held(&item).ok_or(StoreError::Fenced)?;
-                (item, was)
-            }
+        let (item, was) = if let Some(known) = known {
+            known
+        } else {
+            let item = self.read(lease.key, For::all(Purpose::Read)).await?;
+            let item = item.ok_or(StoreError::Fenced)?;
+            let was = held(&item).ok_or(StoreError::Fenced)?;
+            (item, was)
         };
         let settled = self.settle_known(&item, &was, outcome, now).await;
         if let Err(StoreError::Unavailable(_)) = &settled {
