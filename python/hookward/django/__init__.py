@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hookward.django.event import Event
+    from hookward.django.guarding import guard
     from hookward.django.handlers import Ignore, Retry, on
     from hookward.django.signals import (
         webhook_accepted,
@@ -26,6 +27,7 @@ __all__ = [
     "Ignore",
     "Retry",
     "WebhookView",
+    "guard",
     "on",
     "webhook",
     "webhook_accepted",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Event": "event",
+    "guard": "guarding",
     "Ignore": "handlers",
     "Retry": "handlers",
     "on": "handlers",

@@ -13,6 +13,7 @@ import os
 import queue
 import re
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -94,13 +95,13 @@ class Keeper:
             _confirm(url)
 
     def _run(self, stopped: threading.Event, wanted: threading.Event) -> None:
-        since_expired = 0.0
-        pause = 0.0
+        expire_at = time.monotonic() + _EXPIRE_SECS
         while not stopped.is_set():
             try:
                 self.tend()
-                if since_expired >= _EXPIRE_SECS:
-                    since_expired = 0.0
+                # By the clock and not by rounds: forged requests make rounds.
+                if time.monotonic() >= expire_at:
+                    expire_at = time.monotonic() + _EXPIRE_SECS
                     self._expire()
                 pause = min(max(self._runtime.receiver.tend_after, 0.05), _PAUSE_MAX_SECS)
             except Exception:
@@ -108,7 +109,6 @@ class Keeper:
                 pause = _PAUSE_MAX_SECS
             wanted.wait(pause)
             wanted.clear()
-            since_expired += pause
 
     def _expire(self) -> None:
         try:

@@ -7,8 +7,11 @@ raise.
 
 from __future__ import annotations
 
+import inspect
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.http.response import HttpResponseBase
 
@@ -35,10 +38,28 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hookward")
 
 Answered = Steps[HttpResponseBase]
+Read = Callable[["HttpRequest", int], Any]
 
 
 def receive(request: HttpRequest, source: str, own: Handler | None = None) -> Answered:
     """Receives one request. `own` is the handler of the view that it came to; without one, the registry has it."""
+    judged = yield from judge(request, source)
+    if isinstance(judged, HttpResponseBase):
+        return judged
+    return (yield from take(judged, request, source, own))
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request whose sender is proven, and the settings by which it was."""
+
+    runtime: Runtime
+    event: _core.Event
+    client: str
+
+
+def judge(request: HttpRequest, source: str, read: Read = incoming.body) -> Steps[Admitted | HttpResponseBase]:
+    """Whether it is a webhook of this source; if not, the answer. `read` gives the body, or is a coroutine that does."""
     try:
         runtime = current()
         receiver = runtime.receiver
@@ -46,36 +67,44 @@ def receive(request: HttpRequest, source: str, own: Handler | None = None) -> An
         log(logging.ERROR, source, "not_set_up", str(error), None)
         return _unavailable()
     runtime.keeper.ensure()
-    now = runtime.clock()
     screened = receiver.screen(
         runtime.settings.sender(source),
         request.method or "",
         incoming.target(request),
         as_json(incoming.headers(request)) if runtime.settings.mode == "gateway" else incoming.headers(request),
         incoming.peer(request, runtime.settings.proxies),
-        now,
+        runtime.clock(),
     )
     if isinstance(screened, _core.Answer):
         return (yield from _answer(runtime, source, screened, None))
     try:
-        body = incoming.body(request, screened.body_max)
+        if inspect.iscoroutinefunction(read):
+            body = yield Step(read, (request, screened.body_max))
+        else:
+            body = read(request, screened.body_max)
     except incoming.Refused as why:
         return (yield from _refuse(source, why, screened.client))
     verified = screened.verify(body)
     if isinstance(verified, _core.Answer):
         return (yield from _answer(runtime, source, verified, screened.client))
+    return Admitted(runtime, verified, screened.client)
+
+
+def take(admitted: Admitted, request: HttpRequest, source: str, own: Handler | None) -> Answered:
+    """Does what the mode says about an event, and answers when that is durable."""
+    runtime = admitted.runtime
     try:
         match runtime.settings.mode:
             case "inline":
-                return (yield from _run_now(runtime, request, verified, own))
+                return (yield from _run_now(runtime, request, admitted.event, own))
             case "queue":
-                return (yield from _keep_for_later(runtime, verified, own))
+                return (yield from _keep_for_later(runtime, admitted.event, own))
             case "gateway":
-                return (yield from _run_for_gateway(runtime, request, verified, source, own))
+                return (yield from _run_for_gateway(runtime, request, admitted.event, source, own))
     except _core.TooLarge as error:
-        return (yield from _too_large(source, error, screened.client))
+        return (yield from _too_large(source, error, admitted.client))
     except _core.StoreError as error:
-        logger.error("webhook not taken: source=%s key=%s: %s", source, verified.key, error)
+        logger.error("webhook not taken: source=%s key=%s: %s", source, admitted.event.key, error)
         return _later(runtime, source, None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.conf import settings
@@ -57,14 +58,7 @@ def peer(request: HttpRequest, proxies: int) -> str:
 
 def body(request: HttpRequest, limit: int) -> bytes:
     """All of it, read once. Raises Refused, without having read more than the limit."""
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    limit = limit if most is None else min(limit, most)
-    try:
-        declared = int(request.META.get("CONTENT_LENGTH") or -1)
-    except ValueError:
-        raise Refused(400, "bad_framing", "The length is no number.", "its Content-Length is no number") from None
-    if declared > limit:
-        raise _too_large(limit)
+    limit, declared = _limit_and_declared(request, limit)
     try:
         read = request.body if declared >= 0 or hasattr(request, "_body") else _of_unknown_length(request, limit)
     except RawPostDataException:
@@ -80,6 +74,36 @@ def body(request: HttpRequest, limit: int) -> bytes:
     if len(read) > limit:
         raise _too_large(limit)
     return read
+
+
+async def body_of(receive: Callable[[], Awaitable[dict[str, Any]]], request: HttpRequest, limit: int) -> bytes:
+    """All of it from an ASGI server. Raises Refused, without having read more than the limit."""
+    limit, _ = _limit_and_declared(request, limit)
+    chunks: list[bytes] = []
+    left, more = limit, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400, "body_incomplete", "The body did not arrive.", "its sender hung up before its end")
+        chunks.append(message.get("body", b""))
+        left -= len(chunks[-1])
+        more = message.get("more_body", False)
+        if left < 0:
+            raise _too_large(limit)
+    return _has_read(request, b"".join(chunks))
+
+
+def _limit_and_declared(request: HttpRequest, limit: int) -> tuple[int, int]:
+    """The most that is read, and the length that was told: -1, if none was. Raises Refused where that is too much."""
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    limit = limit if most is None else min(limit, most)
+    try:
+        declared = int(request.META.get("CONTENT_LENGTH") or -1)
+    except ValueError:
+        raise Refused(400, "bad_framing", "The length is no number.", "its Content-Length is no number") from None
+    if declared > limit:
+        raise _too_large(limit)
+    return limit, declared
 
 
 def _of_unknown_length(request: HttpRequest, limit: int) -> bytes:
@@ -98,7 +122,11 @@ def _of_unknown_length(request: HttpRequest, limit: int) -> bytes:
             )
         # Django itself would take it for empty.
         stream = environ["wsgi.input"]
-    read: bytes = stream.read(limit + 1)
+    return _has_read(request, stream.read(limit + 1))
+
+
+def _has_read(request: HttpRequest, read: bytes) -> bytes:
+    """Makes it what `request.body` gives from now on."""
     request._body = read
     request._stream = io.BytesIO(read)  # type: ignore[attr-defined]
     return read

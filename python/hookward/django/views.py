@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", bound=Callable[..., Any])
 
+_handlers: dict[Callable[..., Any], Handler | None] = {}
+
 
 def webhook(
     source: str, *, model: Any = None, atomic: bool | None = None
@@ -59,7 +61,7 @@ def webhook(
             def view(request: HttpRequest) -> HttpResponseBase:
                 return run(receive(request, source, handler))
 
-        return _marked(view, source)
+        return _marked(view, source, handler)
 
     return decorate
 
@@ -87,8 +89,9 @@ class WebhookView(View):
             raise ImproperlyConfigured(f'{cls.__qualname__} needs the name of its source: source = "stripe"')
         view = super().as_view(**initkwargs)
         # What a worker calls: an instance of its own for each event.
-        registry.add_view(source, cls._handler(cls._worker(initkwargs)))
-        return _marked(view, source)
+        handler = cls._handler(cls._worker(initkwargs))
+        registry.add_view(source, handler)
+        return _marked(view, source, handler)
 
     def dispatch(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> Any:
         steps = receive(request, self.source, self._handler(self.handle))
@@ -130,11 +133,22 @@ async def areceive_any(request: HttpRequest, source: str) -> HttpResponseBase:
     return await arun(receive(request, source))
 
 
-def _marked(view: V, source: str | None) -> V:
+def _marked(view: V, source: str | None, handler: Handler | None = None) -> V:
     view = login_not_required(csrf_exempt(view))
     view._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
     view.webhook_source = source  # type: ignore[attr-defined]
+    _handlers[view] = handler
     return view
+
+
+def takes_webhooks(view: Callable[..., Any]) -> bool:
+    """Whether it is a view of webhooks itself, and nothing that a project has wrapped around one."""
+    return view in _handlers
+
+
+def handler_of(view: Callable[..., Any]) -> Handler | None:
+    """The handler that a view of webhooks has for itself."""
+    return _handlers.get(view)
 
 
 receive_any = _marked(receive_any, None)

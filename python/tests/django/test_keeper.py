@@ -2,6 +2,7 @@
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from hookward.django import keeper, runtime
@@ -112,3 +113,25 @@ def test_there_is_one_thread_in_each_process(monkeypatch):
     kept.ensure()
     assert len(started) == 2
     assert all(thread.daemon for thread in started)
+
+
+# More than rounds of five seconds make an hour.
+ROUNDS = 2_000
+
+
+def test_a_flood_of_forgeries_makes_nobody_forget_more_often():
+    """Each forgery wakes the keeper. What it forgets then is a write to the database, which no forgery may cost."""
+    rounds, expired = [], []
+
+    def keys_due(_now):
+        rounds.append(1)
+        kept.wake()
+        if len(rounds) == ROUNDS:
+            kept.stop()
+        return []
+
+    receiver = SimpleNamespace(tend_after=100.0, keys_due=keys_due)
+    kept = keeper.Keeper(SimpleNamespace(receiver=receiver, clock=lambda: 0, expire=lambda: expired.append(1)))
+    kept._run(kept._stopped, kept._wanted)
+    assert len(rounds) == ROUNDS
+    assert expired == []
