@@ -14,7 +14,8 @@ class HookwardConfig(AppConfig):
 
     def ready(self) -> None:
         """Finds handlers and registers checks. Reads no secret and starts no thread: the process may fork yet."""
-        from hookward.django import checks
+        from hookward.django import checks, tasks
 
         checks.register_checks()
+        tasks.register()
         autodiscover_modules("webhooks")

@@ -174,7 +174,7 @@ def _http_date(url: str) -> float | None:
     if not url.startswith(("http://", "https://")):
         return None
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE_SECS) as response:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=_PATIENCE_SECS) as response:
             date = response.headers["Date"]
     except urllib.error.HTTPError as error:
         date = error.headers["Date"]

@@ -43,26 +43,22 @@ class Keeper:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._lock = threading.Lock()
-        self._process = 0
+        # By process: no lock, since a fork may find one that nobody in the child gives back.
+        self._starters: dict[int, object] = {}
         self._stopped = threading.Event()
         self._wanted = threading.Event()
         self._visits: queue.Queue[str] = queue.Queue(_VISITS_MAX)
 
     def ensure(self) -> None:
         """Starts the thread where there is none in this process."""
-        if self._process == os.getpid():
+        process, starter = os.getpid(), object()
+        if process in self._starters or self._starters.setdefault(process, starter) is not starter:
             return
-        if not self._lock.acquire(blocking=False):
-            return  # Another thread is at it; or one was, when the process forked: then the next line's owner is gone.
-        try:
-            self._process = os.getpid()
-            self._stopped, self._wanted = threading.Event(), threading.Event()
-            thread = threading.Thread(target=self._run, args=(self._stopped, self._wanted), name="hookward-keeper")
-            thread.daemon = True
-            thread.start()
-        finally:
-            self._lock.release()
+        self._stopped, self._wanted = threading.Event(), threading.Event()
+        self._visits = queue.Queue(_VISITS_MAX)
+        thread = threading.Thread(target=self._run, args=(self._stopped, self._wanted), name="hookward-keeper")
+        thread.daemon = True
+        thread.start()
 
     def wake(self) -> None:
         """Says that there may be something to do: a signature was wrong, or keys are missing."""

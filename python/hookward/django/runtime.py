@@ -6,6 +6,7 @@ settings change.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from functools import cached_property
@@ -130,6 +131,17 @@ def replace(runtime: Runtime | None) -> Runtime | None:
     if former is not None and former is not runtime:
         former.keeper.stop()
     return former
+
+
+def _after_fork() -> None:
+    """A thread of the parent may have held these."""
+    global _lock
+    _lock = threading.Lock()
+    if _current is not None:
+        _current._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @on_signal(setting_changed, dispatch_uid="hookward.django.runtime")

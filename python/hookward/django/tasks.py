@@ -8,10 +8,13 @@ does nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -30,6 +33,14 @@ def run_due(limit: int = 1) -> int:
     from hookward.django.worker import run_some
 
     return run_some(current(), limit)
+
+
+def register() -> None:
+    """Makes the task known to Celery's workers, which look tasks up by name. Called when the app is ready."""
+    written = getattr(settings, "WEBHOOKS", None)
+    if isinstance(written, Mapping) and written.get("QUEUE") == "celery":
+        with contextlib.suppress(ImproperlyConfigured):
+            _sender("celery")
 
 
 def enqueue(runtime: Runtime, key: str) -> None:
@@ -69,23 +80,20 @@ def _sender(queue: str) -> Callable[[], Any]:
 
 def _of_django() -> Callable[[], Any]:
     try:
-        from django.tasks import task  # Django 6.0
+        from hookward.django.background import run_due as task
     except ImportError:
-        try:
-            from django_tasks import task
-        except ImportError:
-            raise ImproperlyConfigured(
-                'WEBHOOKS["QUEUE"] = "django.tasks" needs Django 6.0, or its back-port: pip install django-tasks'
-            ) from None
-    return task(run_due).enqueue  # type: ignore[no-any-return]
+        raise ImproperlyConfigured(
+            'WEBHOOKS["QUEUE"] = "django.tasks" needs Django 6.0, or its back-port: pip install django-tasks'
+        ) from None
+    return task.enqueue  # type: ignore[no-any-return]
 
 
 def _of_celery() -> Callable[[], Any]:
     try:
-        from celery import current_app
+        from celery import shared_task
     except ImportError:
         raise ImproperlyConfigured('WEBHOOKS["QUEUE"] = "celery" needs Celery: pip install celery') from None
-    return current_app.task(run_due, name="hookward.run_due", ignore_result=True).delay  # type: ignore[no-any-return]
+    return shared_task(run_due, name="hookward.run_due", ignore_result=True).delay  # type: ignore[no-any-return]
 
 
 def _of_rq() -> Callable[[], Any]:

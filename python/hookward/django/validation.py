@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, is_typeddict
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -34,7 +34,7 @@ def validator(model: Any) -> Validate:
         return _of_pydantic(model)
     if "rest_framework.serializers.BaseSerializer" in bases:
         return _of_serializer(model)
-    if dataclasses.is_dataclass(model) or is_typeddict(model):
+    if dataclasses.is_dataclass(model) or _is_typeddict(model):
         try:
             from pydantic import PydanticUserError, TypeAdapter
         except ImportError:
@@ -49,6 +49,11 @@ def validator(model: Any) -> Validate:
         f"{model!r} is no model: use a pydantic model, a serializer of Django REST framework, a dataclass"
         " or a TypedDict"
     )
+
+
+def _is_typeddict(model: Any) -> bool:
+    """Of `typing` or of `typing_extensions`: each knows only its own."""
+    return isinstance(model, type) and issubclass(model, dict) and hasattr(model, "__required_keys__")
 
 
 def _of_pydantic(model: Any) -> Validate:

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+import django
+
 SECRET_KEY = "only-for-tests"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 ROOT_URLCONF = "tests.django.urls"
-ADMINS = [("Admin", "admin@example.org")]
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+ADMINS = ["admin@example.org"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.org")]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "/login/"
 

@@ -6,6 +6,7 @@ import hmac
 import json
 import threading
 
+import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
@@ -20,6 +21,7 @@ from hookward.django.worker import Worker
 from tests.django import effects
 from tests.django.conftest import until_it_answers
 from tests.django.settings import SECRETS
+from tests.django.store_suite import LEASE, NOW, an_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -125,6 +127,29 @@ class TestQueue:
         sender.send("stripe")
         sender.send("stripe")
         assert ring.rung == 1
+
+    def test_django_tasks_runs_it(self, sender, configured, settings):
+        pytest.importorskip("django_tasks" if django.VERSION < (6, 0) else "django.tasks")
+        package = "django_tasks" if django.VERSION < (6, 0) else "django.tasks"
+        settings.TASKS = {"default": {"BACKEND": f"{package}.backends.immediate.ImmediateBackend"}}
+        configured(MODE="queue", QUEUE="django.tasks")
+        assert sender.send("stripe").status_code == 200
+        assert (effects.orders(), state()) == (["paid"], ("done", 1))
+
+    def test_celery_runs_it(self, sender, configured):
+        celery = pytest.importorskip("celery")
+        app = celery.Celery("tests", broker="memory://", set_as_current=True)
+        app.conf.task_always_eager = True
+        configured(MODE="queue", QUEUE="celery")
+        assert sender.send("stripe").status_code == 200
+        assert "hookward.run_due" in app.tasks
+        assert (effects.orders(), state()) == (["paid"], ("done", 1))
+
+    def test_a_queue_that_is_not_installed_is_told_in_the_log(self, sender, configured, caplog):
+        configured(MODE="queue", QUEUE="rq")
+        assert sender.send("stripe").status_code == 200
+        assert "pip install django-rq" in caplog.text
+        assert run_due() == 1
 
     def test_a_task_queue_that_is_not_there_loses_nothing(self, sender, configured):
         configured(MODE="queue", QUEUE="tests.django.test_modes.broken")
@@ -263,7 +288,8 @@ class TestDynamoDb:
 
         def configure(**top):
             configured(STORE=store, **top)
-            until_it_answers(runtime.current().store.health)
+            made = runtime.current().store
+            until_it_answers(lambda: made.claim(an_event("warm"), NOW, NOW + LEASE))
 
         self.configure = configure
 

@@ -1,8 +1,16 @@
 """The path of a request, over Django's whole stack."""
 
+import asyncio
+
 import pytest
+from asgiref.sync import sync_to_async
+from django.http import HttpResponse
+from django.test import AsyncRequestFactory
 from hookward.django import Ignore, Retry, runtime
+from hookward.django.handlers import Handler
 from hookward.django.models import StoredEvent
+from hookward.django.receiving import receive
+from hookward.django.steps import arun
 
 from tests.django import effects
 
@@ -136,3 +144,68 @@ def test_after_the_last_attempt_it_is_a_dead_letter(sender, configured):
     assert states() == [("stripe", "dead", 2)]
     assert sender.send("stripe").status_code == 200
     assert len(effects.seen) == 2
+
+
+async def test_a_sender_that_hangs_up_gives_its_lease_back(sender):
+    """Django cancels the view then."""
+    entered = asyncio.Event()
+
+    async def handle(request, event):
+        entered.set()
+        await asyncio.Event().wait()
+
+    body, headers = sender.signed("stripe")
+    request = AsyncRequestFactory().generic("POST", "/", body, "application/json", headers=headers)
+    view = asyncio.create_task(arun(receive(request, "stripe", Handler.of(handle, takes_request=True))))
+    await entered.wait()
+    view.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await view
+    [kept], _ = await sync_to_async(runtime.current().store.list)()
+    assert (kept.state, kept.attempts) == ("pending", 0)
+    assert (await sender.asend("stripe")).status_code == 200
+
+
+def test_a_response_of_the_handlers_own(sender):
+    effects.script[:] = [lambda event: HttpResponse("text of mine", status=202)]
+    answer = sender.send("shop", "/shop/")
+    assert (answer.status_code, answer.content) == (202, b"text of mine")
+    assert states() == [("shop", "done", 1)]
+    effects.script[:] = [lambda event: HttpResponse("no", status=418)]
+    assert sender.send("shop", "/shop/", event_id="evt_2").status_code == 418
+    assert ("shop", "pending", 1) in states()
+    assert len(effects.orders()) == 1
+
+
+def test_a_type_that_nobody_handles_is_done(sender):
+    assert sender.send("stripe", event_type="customer.created").status_code == 200
+    assert (effects.seen, states()) == ([], [("stripe", "done", 1)])
+
+
+def test_a_copy_of_an_event_that_runs_is_told_to_come_again(sender):
+    answers = []
+    effects.script[:] = [lambda event: answers.append(sender.send("erp"))]
+    # Async handlers hold no transaction: a copy sees the claim.
+    assert sender.send("erp").status_code == 200
+    [copy] = answers
+    assert copy.status_code == 503
+    assert int(copy.headers["Retry-After"]) >= 1
+
+
+def test_a_conflict_and_a_malformed_event_are_acknowledged_and_kept_as_dead_letters(sender, configured):
+    configured({"erp": {"ID": "/id"}})
+    assert sender.send("erp", amount=1).status_code == 200
+    assert sender.send("erp", amount=2).status_code == 200
+    assert sender.send("erp", body=b"no json").status_code == 200
+    assert len(effects.seen) == 1
+    reasons = StoredEvent.objects.filter(state="dead").values_list("dead_reason", flat=True)
+    assert sorted(reasons) == ["id_conflict", "not_json"]
+
+
+def test_forgeries_are_logged_now_and_then(sender, caplog):
+    caplog.set_level("INFO")
+    for _ in range(60):
+        sender.client.post("/hooks/stripe/", b"{}", content_type="application/json")
+    assert {record.name for record in caplog.records} == {"hookward"}
+    assert 1 <= len(caplog.records) < 60
+    assert "stripe" in caplog.text

@@ -4,16 +4,19 @@ import os
 import pytest
 from hookward.django import runtime, settings
 from hookward.django.stores.memory import MemoryStore
+from hookward.django.stores.orm import OrmStore
 
 from tests.ops.events import NOW, SECRET
 
 
-@pytest.fixture
-def store(monkeypatch):
-    """The project with its secrets, a store in memory, and a clock that stands still."""
+@pytest.fixture(params=["memory", "database"])
+def store(request, monkeypatch):
+    """The project with its secrets, each kind of store, and a clock that stands still."""
     monkeypatch.setenv("OPS_STRIPE", SECRET + "stripe")
     monkeypatch.setenv("OPS_GITHUB", SECRET + "github")
-    store = MemoryStore()
+    if request.param == "database":
+        request.getfixturevalue("db")
+    store = MemoryStore() if request.param == "memory" else OrmStore()
     runtime.replace(runtime.Runtime(settings.current(), clock=lambda: NOW, store=store))
     yield store
     runtime.replace(None)

@@ -1,5 +1,6 @@
 """Genuine events, made as the sender and the receiver make them."""
 
+import itertools
 import json
 from typing import Any
 
@@ -16,8 +17,12 @@ _RECEIVER = _core.Receiver(
 )
 
 
-def event(source: str, payload: dict[str, Any], now: int = NOW) -> _core.Event:
-    """An event of `stripe` (whose id is in the body) or `github` (whose content is its identity)."""
+_MICROSECONDS = itertools.count()
+
+
+def event(source: str, payload: dict[str, Any]) -> _core.Event:
+    """An event of `stripe` (whose id is in the body) or `github` (whose content is its identity), later than the last."""
+    now = NOW + next(_MICROSECONDS)
     signed = _RECEIVER.sign(source, json.dumps(payload).encode(), "msg_1", now)
     headers = [*signed.headers, ("content-type", "application/json")]
     screened = _RECEIVER.screen(source, "POST", f"/hooks/{source}", headers, "127.0.0.1", now)

@@ -2,15 +2,19 @@
 
 import io
 import json
+import sysconfig
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 from hookward import _core
-from hookward.django.management.commands.webhooks_table import toml
+from hookward.django import settings
+from hookward.django.management.commands.webhooks_table import gateway_config, toml
 
 from tests.ops.events import NOW, event
+from tests.ops.settings import WEBHOOKS
 
 
 def run(command: str, *args: str, **options: object) -> str:
@@ -284,7 +288,7 @@ def test_toml_is_what_was_meant():
 
 @pytest.mark.parametrize(
     "command",
-    ["list", "show", "replay", "drop", "stats", "secrets", "send", "table", "check"],
+    ["list", "show", "replay", "drop", "stats", "secrets", "send", "table", "check", "sweep", "worker"],
 )
 def test_each_has_a_help_that_says_what_it_does(command, capsys):
     with pytest.raises(SystemExit):
@@ -292,3 +296,28 @@ def test_each_has_a_help_that_says_what_it_does(command, capsys):
 
         execute_from_command_line(["manage.py", f"webhooks_{command}", "--help"])
     assert len(capsys.readouterr().out.splitlines()) > 10
+
+
+def test_the_command_is_told_the_table_and_which_secrets_are_in_aws():
+    written = {
+        "SOURCES": {**WEBHOOKS["SOURCES"], "erp": {"SCHEME": "linear", "SECRETS": ["env:ERP", "aws-sm:prod/erp"]}}
+    }
+    table = {"TABLE": "webhooks", "REGION": "eu-central-1"}
+    read = settings.read({**written, "STORE": table}, literals=True)
+    assert gateway_config(read.table, read.facts.values()) == {
+        "store": {"kind": "dynamodb", "completion": "each", "table": "webhooks", "region": "eu-central-1"},
+        "sources": {"erp": {"provider": "hmac", "secrets": ["aws-sm:prod/erp"]}},
+    }
+
+
+def test_the_table_is_the_commands_to_make(monkeypatch, tmp_path, capsys):
+    command = tmp_path / "hookward"
+    command.write_text('#!/bin/sh\nwhile [ $# -gt 0 ]; do echo "$1"; [ "$1" = -c ] && cat "$2" && echo; shift; done\n')
+    command.chmod(0o755)
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    with override_settings(WEBHOOKS={**WEBHOOKS, "STORE": {"TABLE": "webhooks"}}):
+        call_command("webhooks_table", "iam", "--", "--account", "123456789012")
+    out = capsys.readouterr().out.splitlines()
+    assert out[:3] == ["dynamodb", "iam", "-c"]
+    assert '"store" = {"kind" = "dynamodb", "completion" = "each", "table" = "webhooks"}' in out
+    assert out[-2:] == ["--account", "123456789012"]

@@ -1,9 +1,15 @@
 """What a look at the live parts finds."""
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import override_settings
+from hookward import _core
 from hookward.django import findings, settings
 
 from tests.ops.events import NOW
@@ -77,3 +83,55 @@ def test_a_clock_that_is_off(clock, ahead, status):
 def test_a_store_that_tells_no_time(db):
     (found,) = findings.clock(NOW, settings.read(WEBHOOKS, literals=True))
     assert (found.status, "not compared" in found.message) == ("ok", True)
+
+
+def look(capsys, *args):
+    call_command("webhooks_check", *args, no_color=True)
+    return capsys.readouterr().out
+
+
+def test_check_of_a_project_that_is_well(store, db, capsys):
+    out = look(capsys, "--strict")
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        ["ok", "settings"],
+        ["ok", "secrets"],
+        ["ok", "migrations"],
+        ["ok", "store"],
+        ["ok", "clock"],
+    ]
+    assert {it["status"] for it in json.loads(look(capsys, "--json"))} == {"ok"}
+
+
+def test_check_of_secrets_that_are_missing(store, db, capsys, monkeypatch):
+    monkeypatch.delenv("OPS_GITHUB")
+    with pytest.raises(CommandError, match="1 of 5 need somebody"):
+        look(capsys)
+    out = capsys.readouterr().out
+    assert "failed   secrets" in out
+    assert "OPS_GITHUB" in out
+
+
+def test_check_of_a_store_that_is_down(store, db, capsys, monkeypatch):
+    def down():
+        raise _core.Unavailable("nobody answers")
+
+    monkeypatch.setattr(store, "health", down)
+    with pytest.raises(CommandError, match="need somebody"):
+        look(capsys)
+    assert "nobody answers" in capsys.readouterr().out
+
+
+def test_check_of_migrations_that_are_missing(store, db, capsys):
+    MigrationRecorder(connection).record_unapplied("hookward", "0001_initial")
+    with pytest.raises(CommandError, match="need somebody"):
+        look(capsys)
+    assert "0001_initial" in capsys.readouterr().out
+
+
+def test_check_of_settings_that_are_wrong(capsys, db):
+    with override_settings(WEBHOOKS={**WEBHOOKS, "MOD": "queue"}), pytest.raises(CommandError, match="did you mean"):
+        look(capsys)
+
+
+def test_migrations_are_complete(db):
+    call_command("makemigrations", "hookward", check=True, dry_run=True)
