@@ -23,7 +23,7 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--limit", type=int, default=1000, help="At most so many attempts (1000).")
-        parser.add_argument("--expire-only", action="store_true", help="Run nothing; only forget what is past its time.")
+        parser.add_argument("--expire-only", action="store_true", help="Run nothing, only forget.")
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
