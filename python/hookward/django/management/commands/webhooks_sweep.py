@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 class Command(OperatorCommand):
     help = (
-        "Runs once, one after the other, the handlers of what is due: retries, replays, events of queue mode, and those "
-        "whose process died. Then forgets what is past its time. For a cron job, or a schedule of AWS Lambda, where no "
-        "webhooks_worker runs. Any number may run at once."
+        "Runs once, one after the other, the handlers of what is due: retries, replays, events of queue mode, and "
+        "those whose process died. Then forgets what is past its time. For a cron job, or a schedule of AWS Lambda, "
+        "where no webhooks_worker runs. Any number may run at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
