@@ -50,8 +50,8 @@ class Side:
     guard: bool = False
 
 
-VALID = Load("valid", 2_000, forged=False, status=200)
-FORGED = Load("forged", 6_000, forged=True, status=403)
+VALID = Load("valid", 1_000, forged=False, status=200)
+FORGED = Load("forged", 4_000, forged=True, status=403)
 
 SIDES = [
     Side("plain, common", "/plain/common/", 400),

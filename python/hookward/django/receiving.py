@@ -59,7 +59,7 @@ class Admitted:
 
 
 def judge(request: HttpRequest, source: str, read: Read = incoming.body) -> Steps[Admitted | HttpResponseBase]:
-    """Whether it is a webhook of this source; if not, the answer. `read` gives the body, or is a coroutine that does."""
+    """Whether it is a webhook of this source; if not, the answer. `read` gives the body, or a coroutine does."""
     try:
         runtime = current()
         receiver = runtime.receiver

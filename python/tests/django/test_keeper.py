@@ -125,13 +125,13 @@ def test_a_flood_of_forgeries_makes_nobody_forget_more_often():
 
     def keys_due(_now):
         rounds.append(1)
-        kept.wake()
+        it.wake()
         if len(rounds) == ROUNDS:
-            kept.stop()
+            it.stop()
         return []
 
     receiver = SimpleNamespace(tend_after=100.0, keys_due=keys_due)
-    kept = keeper.Keeper(SimpleNamespace(receiver=receiver, clock=lambda: 0, expire=lambda: expired.append(1)))
-    kept._run(kept._stopped, kept._wanted)
+    it = keeper.Keeper(SimpleNamespace(receiver=receiver, clock=lambda: 0, expire=lambda: expired.append(1)))
+    it._run(it._stopped, it._wanted)
     assert len(rounds) == ROUNDS
     assert expired == []

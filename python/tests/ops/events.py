@@ -21,7 +21,7 @@ _MICROSECONDS = itertools.count()
 
 
 def event(source: str, payload: dict[str, Any]) -> _core.Event:
-    """An event of `stripe` (whose id is in the body) or `github` (whose content is its identity), later than the last."""
+    """An event of `stripe` (whose id is in the body) or `github` (whose content is its identity), each later."""
     now = NOW + next(_MICROSECONDS)
     signed = _RECEIVER.sign(source, json.dumps(payload).encode(), "msg_1", now)
     headers = [*signed.headers, ("content-type", "application/json")]

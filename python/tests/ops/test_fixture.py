@@ -97,7 +97,7 @@ def test_the_clock_stands_still(webhooks):
     assert webhooks.deliver("stripe", {"id": "evt_2"}).status_code == 200
     assert webhooks.events[-1].received_at == 1_577_836_800_000_000
     with pytest.raises(ValueError, match="time zone"):
-        webhooks.freeze(datetime.datetime(2020, 1, 1))
+        webhooks.freeze(datetime.datetime(2020, 1, 1))  # noqa: DTZ001
 
 
 def test_dead_letters(webhooks, calls):
@@ -247,8 +247,8 @@ class WithUnittest(WebhookTestCase, TestCase):
         views.act = lambda event: User.objects.create(username=event.id)
         self.webhooks.deliver("stripe", {"id": "evt_1"})
         self.webhooks.deliver_again()
-        self.assertEqual(self.webhooks.processed, ["evt_1"])
-        self.assertEqual(User.objects.count(), 1)
+        assert self.webhooks.processed == ["evt_1"]
+        assert User.objects.count() == 1
 
     def test_withstands(self):
         for attack in webhooks_attacks("stripe"):

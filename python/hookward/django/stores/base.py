@@ -70,10 +70,10 @@ class Claimed:
 
 
 class Store(Protocol):
-    """Where events are kept. Errors are those of `hookward._core`: Unavailable, Fenced, NotFound, BodyExpired, TooLarge."""
+    """Where events are kept. Its errors are the core's: Unavailable, Fenced, NotFound, BodyExpired, TooLarge."""
 
     def claim(self, event: _core.Event, now: int, until: int) -> Claimed:
-        """Keeps the event under a lease in one atomic step; of any number of concurrent calls exactly one has the lease.
+        """Keeps the event under a lease in one atomic step; of concurrent calls exactly one has the lease.
 
         A key that is held: takes the lease if it lapsed or was given back (due or not), otherwise says what there is.
         """
@@ -90,9 +90,18 @@ class Store(Protocol):
     def extend(self, lease: Lease, now: int, until: int) -> Lease: ...
 
     def settle(
-        self, lease: Lease, outcome: Outcome, now: int, due_at: int | None = None, status: int | None = None, note: str = ""
+        self,
+        lease: Lease,
+        outcome: Outcome,
+        now: int,
+        due_at: int | None = None,
+        status: int | None = None,
+        note: str = "",
     ) -> None:
-        """Says how the work ended, and gives the lease back. `again` and `release` need `due_at`; `release` counts no attempt."""
+        """Says how the work ended, and gives the lease back. `again` and `release` need `due_at`.
+
+        `release` counts no attempt.
+        """
         ...
 
     def get(self, key: str) -> Kept | None: ...

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 class Command(OperatorCommand):
     help = (
-        "Runs once, one after the other, the handlers of what is due: retries, replays, events of queue mode, and those "
-        "whose process died. Then forgets what is past its time. For a cron job, or a schedule of AWS Lambda, where no "
-        "webhooks_worker runs. Any number may run at once."
+        "Runs once, one after the other, the handlers of what is due: retries, replays, events of queue mode, and "
+        "those whose process died. Then forgets what is past its time. For a cron job, or a schedule of AWS Lambda, "
+        "where no webhooks_worker runs. Any number may run at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--limit", type=int, default=1000, help="At most so many attempts (1000).")
-        parser.add_argument("--expire-only", action="store_true", help="Run nothing; only forget what is past its time.")
+        parser.add_argument("--expire-only", action="store_true", help="Run nothing, only forget.")
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
