@@ -275,7 +275,7 @@ fn what_cannot_be_printed_says_why() {
     let place = place("");
     place.run(&["dynamodb", "iam"]).badly(2, &["--account"]);
     place.run(&["dynamodb", "iam", "--account", "1234"]).badly(2, &["12 digits"]);
-    place.run(&[&iam[..], &["--role", "root"]].concat()).badly(2, &["gateway, reader"]);
+    place.run(&[&iam[..], &["--role", "root"]].concat()).badly(2, &["gateway, library, reader"]);
     let service = ["dynamodb", "cloudformation", "--gateway-service", "ecs-tasks.amazonaws.com"];
     place.run(&service).badly(2, &["--policies"]);
 }
