@@ -37,8 +37,8 @@ def dynamodb_local() -> Iterator[str]:
 
 
 def _wait_for(port: int) -> None:
-    """Java takes some seconds, and on a busy machine a minute."""
-    deadline = time.monotonic() + 120
+    """Java takes some seconds, and on a busy machine minutes."""
+    deadline = time.monotonic() + 600
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
