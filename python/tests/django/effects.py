@@ -1,5 +1,9 @@
 """What the handlers of the tests do: they write down that they were called, then whatever the test wants."""
 
+import os
+import time
+from pathlib import Path
+
 from asgiref.sync import sync_to_async
 
 from tests.django.models import Order
@@ -12,8 +16,16 @@ seen = []
 
 def happen(event, how="view"):
     seen.append(event)
+    wait_if_told()
     Order.objects.create(key=event.key, how=how)
     return script.pop(0)(event) if script else None
+
+
+def wait_if_told():
+    """In a server of the tests' own: until a file is there."""
+    go = os.environ.get("TESTS_HANDLER_WAITS_FOR")
+    while go and not Path(go).exists():
+        time.sleep(0.05)
 
 
 async def ahappen(event, how="view"):
