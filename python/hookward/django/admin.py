@@ -69,6 +69,9 @@ class DeliveryAdmin(admin.ModelAdmin):
         source, state = request.GET.get("source") or None, request.GET.get("state") or None
         if state is not None and state not in operate.STATES:
             raise Http404(_("There is no such state."))
+        states = operate.listable()
+        if states is not None and state not in states:
+            state = states[0]
         try:
             events, cursor = operate.store().list(
                 source=source, state=state, cursor=request.GET.get("cursor") or None, limit=PAGE
@@ -84,7 +87,10 @@ class DeliveryAdmin(admin.ModelAdmin):
                 "title": _("Webhooks"),
                 "events": [self._row(event) for event in events],
                 "filters": [
-                    (_("State"), self._choices(request, "state", operate.STATES, state)),
+                    (
+                        _("State"),
+                        self._choices(request, "state", states or operate.STATES, state, everything=not states),
+                    ),
                     (_("Source"), self._choices(request, "source", operate.source_names(), source)),
                 ],
                 "older": self._query(request, cursor=cursor) if cursor else None,
@@ -190,12 +196,18 @@ class DeliveryAdmin(admin.ModelAdmin):
         }
 
     def _choices(
-        self, request: HttpRequest, name: str, values: tuple[str, ...] | list[str], chosen: str | None
+        self,
+        request: HttpRequest,
+        name: str,
+        values: tuple[str, ...] | list[str],
+        chosen: str | None,
+        *,
+        everything: bool = True,
     ) -> list[tuple[str, str, bool]]:
-        everything = (_("All"), self._query(request, **{name: None, "cursor": None}), chosen is None)
-        return [everything] + [
-            (value, self._query(request, **{name: value, "cursor": None}), value == chosen) for value in values
-        ]
+        choices = [(value, self._query(request, **{name: value, "cursor": None}), value == chosen) for value in values]
+        if everything:
+            choices.insert(0, (_("All"), self._query(request, **{name: None, "cursor": None}), chosen is None))
+        return choices
 
     @staticmethod
     def _query(request: HttpRequest, **changes: str | None) -> str:

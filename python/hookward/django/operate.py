@@ -6,9 +6,11 @@ Times are whole microseconds since 1970 (UTC).
 from __future__ import annotations
 
 import base64
+import heapq
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hookward import _core
@@ -40,6 +42,14 @@ def source_names() -> list[str]:
     return sorted(current().settings.sources)
 
 
+def listable() -> tuple[State, ...] | None:
+    """The states that the store lists by, one at a time; None where it lists everything at once.
+
+    A DynamoDB table has no index: it lists what somebody has to look at, and finds the rest by key.
+    """
+    return ("dead", "pending") if current().settings.table is not None else None
+
+
 def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
@@ -52,7 +62,14 @@ def matching(
     since: int | None = None,
     limit: int | None = None,
 ) -> Iterator[Kept]:
-    """Events, newest first, without bodies, read a page at a time; `limit` at most."""
+    """Events, newest first, without bodies, read a page at a time; `limit` at most. Without a state, of all that the
+    store lists.
+    """
+    states = listable()
+    if state is None and states is not None:
+        of_each = [matching(store, source=source, state=one, since=since, limit=limit) for one in states]
+        yield from islice(heapq.merge(*of_each, key=lambda event: -event.received_at), limit)
+        return
     cursor, left = None, limit
     while left is None or left > 0:
         page, cursor = store.list(

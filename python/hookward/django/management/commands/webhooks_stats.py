@@ -12,14 +12,19 @@ if TYPE_CHECKING:
 
 
 class Command(OperatorCommand):
-    help = "Counts webhooks by state, and says since when the oldest waits."
+    help = "Counts webhooks by state, and says since when the oldest waits where the store knows it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        counts = operate.store().counts()
+        found = operate.store().counts()
+        counts = {state: found.get(state, -1) for state in operate.STATES}
+        oldest = found.get("oldest_pending")
         if options["json"]:
-            self.print_json({state: None if n < 0 else n for state, n in counts.items()})
+            told: dict[str, Any] = {state: None if n < 0 else n for state, n in counts.items()}
+            self.print_json(told | ({} if oldest is None else {"oldest_pending": operate.iso(oldest)}))
             return
         self.print_table(("STATE", "WEBHOOKS"), [(state, "not counted" if n < 0 else n) for state, n in counts.items()])
+        if oldest is not None:
+            self.stdout.write(f"The oldest that waits came {operate.iso(oldest)}.")
