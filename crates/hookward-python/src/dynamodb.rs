@@ -12,7 +12,7 @@ use hookward_store::{
     dynamodb::{
         self, Patience,
         bodies::{Bucket, LargeBodies},
-        claims::{Claims, Held, Options},
+        claims::{Claims, Held, Options, Recovery},
         setup,
     },
 };
@@ -37,6 +37,7 @@ pub(crate) struct DynamoDb {
     region: Option<String>,
     endpoint: Option<String>,
     large_bodies_bucket: Option<String>,
+    recovery: Recovery,
     connected: ArcSwapOption<Connected>,
 }
 
@@ -92,7 +93,8 @@ impl DynamoDb {
             }
             None => None,
         };
-        let options = Options { large_bodies, ..Options::new(&*self.table) };
+        let recovery = self.recovery;
+        let options = Options { large_bodies, recovery, ..Options::new(&*self.table) };
         Ok(Connected { process, claims: Claims::new(client.clone(), options), client })
     }
 }
@@ -100,15 +102,17 @@ impl DynamoDb {
 #[pymethods]
 impl DynamoDb {
     #[new]
-    #[pyo3(signature = (table, *, region = None, endpoint = None, large_bodies_bucket = None))]
+    #[pyo3(signature = (table, *, region = None, endpoint = None, large_bodies_bucket = None, recovered_by_sender = false))]
     fn new(
         table: String,
         region: Option<String>,
         endpoint: Option<String>,
         large_bodies_bucket: Option<String>,
+        recovered_by_sender: bool,
     ) -> Self {
+        let recovery = if recovered_by_sender { Recovery::BySender } else { Recovery::Swept };
         let connected = ArcSwapOption::empty();
-        Self { table, region, endpoint, large_bodies_bucket, connected }
+        Self { table, region, endpoint, large_bodies_bucket, recovery, connected }
     }
 
     fn claim(&self, py: Python<'_>, event: &Event, now: u64, until: u64) -> PyResult<Claimed> {

@@ -73,6 +73,7 @@ class Runtime:
                 region=table.region,
                 endpoint=table.endpoint,
                 large_bodies_bucket=table.large_bodies_bucket,
+                recovered_by_sender=table.recovery == "sender",
             )
         )
 

@@ -71,6 +71,10 @@ class TableSettings:
     region: str | None
     endpoint: str | None
     large_bodies_bucket: str | None
+    recovery: Literal["sender", "worker"]
+    """Who comes back, in inline mode, for an event whose process died in its handler. Its sender had no answer and
+    tries again; that a worker finds it too takes two more writes for each event. What was answered is safe in any case.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,8 @@ class _Reader:
 def _table(store: str | Mapping[str, Any], problems: list[_core.Diagnostic | Problem]) -> TableSettings | None:
     if store == "database":
         return None
-    known = ("TABLE", "REGION", "ENDPOINT", "LARGE_BODIES_BUCKET")
+    texts = ("TABLE", "REGION", "ENDPOINT", "LARGE_BODIES_BUCKET")
+    known = (*texts, "RECOVERY")
     if isinstance(store, str) or not isinstance(store.get("TABLE"), str):
         problems.append(Problem("STORE", 'is neither "database" nor a dict with the TABLE of DynamoDB'))
         return None
@@ -239,7 +244,10 @@ def _table(store: str | Mapping[str, Any], problems: list[_core.Diagnostic | Pro
             problems.append(Problem(f"STORE.{key}", f'unknown key "{key}"', _near(key, known)))
         elif value is not None and not isinstance(value, str):
             problems.append(Problem(f"STORE.{key}", f"expected str; found {type(value).__name__}"))
-    return TableSettings(*(store.get(key) for key in known))  # type: ignore[arg-type]
+    recovery = store.get("RECOVERY") or "sender"
+    if recovery not in ("sender", "worker"):
+        problems.append(Problem("STORE.RECOVERY", "is neither sender nor worker"))
+    return TableSettings(*(store.get(key) for key in texts), recovery)  # type: ignore[arg-type]
 
 
 def _behind_gateway(
