@@ -48,6 +48,7 @@ class Side:
     forged_status: int
     admins: bool = False
     guard: bool = False
+    recovery: str = "worker"
 
 
 VALID = Load("valid", 1_000, forged=False, status=200)
@@ -58,7 +59,8 @@ SIDES = [
     Side("plain, common, ADMINS set", "/plain/common/", 400, admins=True),
     Side("plain, careful", "/plain/careful/", 403),
     Side("hookward", "/hooks/orders/", 403),
-    Side("hookward, guarded", "/hooks/orders/", 403, guard=True),
+    Side("hookward, RECOVERY sender", "/hooks/orders/", 403, recovery="sender"),
+    Side("hookward, the same, guarded", "/hooks/orders/", 403, recovery="sender", guard=True),
 ]
 
 SERVERS: dict[str, Callable[[Side], list[str]]] = {
@@ -155,7 +157,7 @@ def main() -> None:
             for name in arguments.servers.split(","):
                 for side in sides:
                     log = Path(scratch) / f"{name}-{side.name}.log"
-                    chosen = {**environment, **({"BENCH_ADMINS": "1"} if side.admins else {})}
+                    chosen = {**environment, "BENCH_RECOVERY": side.recovery, "BENCH_ADMINS": "1" * side.admins}
                     with Server(SERVERS[name](side), HERE, chosen, log) as server:
                         for load in (VALID, FORGED):
                             measured = drive(
