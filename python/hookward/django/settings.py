@@ -244,10 +244,12 @@ def _table(store: str | Mapping[str, Any], problems: list[_core.Diagnostic | Pro
             problems.append(Problem(f"STORE.{key}", f'unknown key "{key}"', _near(key, known)))
         elif value is not None and not isinstance(value, str):
             problems.append(Problem(f"STORE.{key}", f"expected str; found {type(value).__name__}"))
-    recovery = store.get("RECOVERY") or "worker"
+    recovery: Any = store.get("RECOVERY") or "worker"
     if recovery not in ("sender", "worker"):
         problems.append(Problem("STORE.RECOVERY", "is neither sender nor worker"))
-    return TableSettings(*(store.get(key) for key in texts), recovery)  # type: ignore[arg-type]
+    return TableSettings(
+        store["TABLE"], store.get("REGION"), store.get("ENDPOINT"), store.get("LARGE_BODIES_BUCKET"), recovery
+    )
 
 
 def _behind_gateway(
