@@ -29,7 +29,9 @@ HOOKWARD = TARGET / "debug/hookward"
 ACCOUNT = "123456789012"
 TABLE_ARN = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/webhooks"
 KEY_ARN = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
-ROLES = ["gateway", "reader", "replayer", "trainer", "provisioner", "doctor"]
+ROLES = ["gateway", "library", "reader", "replayer", "trainer", "provisioner", "doctor"]
+# Who takes webhooks: verifies them, and keeps what is new.
+TAKERS = ("gateway", "library")
 
 ADMIN = '[admin]\ntoken = "env:ADMIN_TOKEN"\n'
 STORE = '[store]\nkind = "dynamodb"\ntable = "webhooks"\nregion = "eu-central-1"\nwrite_units_max = 750\n'
@@ -222,7 +224,7 @@ def test_the_policies_name_one_table_and_one_key(configuration):
     assert resources == {TABLE_ARN} | key | bucket | secrets
 
 
-def test_only_the_gateway_reads_secrets_and_only_those_that_are_named(configuration):
+def test_only_who_takes_webhooks_reads_secrets_and_only_those_that_are_named(configuration):
     named = "aws-sm:" in configuration.read_text(encoding="utf-8")
     for role, policy in policies(configuration).items():
         read = {
@@ -232,7 +234,7 @@ def test_only_the_gateway_reads_secrets_and_only_those_that_are_named(configurat
             if action.startswith(("secretsmanager:", "ssm:"))
         }
         expected = {"secretsmanager:GetSecretValue": SECRET_ARNS, "ssm:GetParameter": PARAMETER_ARN}
-        assert read == (expected if named and role == "gateway" else {}), role
+        assert read == (expected if named and role in TAKERS else {}), role
 
 
 def test_the_policies_evaluate_to_what_they_are_for(configuration):
@@ -247,7 +249,7 @@ def test_the_policies_evaluate_to_what_they_are_for(configuration):
         assert not allows(policy[role], "dynamodb:GetItem", "zzz"), role
         assert not allows(policy[role], "dynamodb:GetItem", event, "zzz"), role
         assert allows(policy[role], "dynamodb:UpdateTable") == (role == "provisioner"), role
-        assert allows(policy[role], "dynamodb:PutItem", event) == (role == "gateway"), role
+        assert allows(policy[role], "dynamodb:PutItem", event) == (role in TAKERS), role
         assert allows(policy[role], "dynamodb:PutItem", "d#shop") == (role == "trainer"), role
         assert not allows(policy[role], "dynamodb:DeleteItem", "d#shop"), role
         writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
@@ -262,9 +264,9 @@ def test_the_policies_evaluate_to_what_they_are_for(configuration):
     assert allows(policy["gateway"], "kms:Decrypt") == ("kms_key" in text)
     assert allows(policy["gateway"], "s3:PutObject") == ("bucket" in text)
     for role in ROLES:
-        works = role in ("gateway", "reader", "replayer", "trainer")
+        works = role in ("gateway", "library", "reader", "replayer", "trainer")
         assert allows(policy[role], "s3:GetObject") == (works and "bucket" in text), role
-        assert allows(policy[role], "s3:PutObject") <= (role == "gateway"), role
+        assert allows(policy[role], "s3:PutObject") <= (role in TAKERS), role
         assert not allows(policy[role], "s3:DeleteObject"), role
     assert allows(policy["gateway"], "dynamodb:UpdateItem", event)
     assert allows(policy["replayer"], "dynamodb:UpdateItem", event) == ("each" in text)
