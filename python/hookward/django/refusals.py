@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from django.http import HttpResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hookward import _core
 
 logger = logging.getLogger("hookward")
@@ -54,16 +56,17 @@ def _logged(told: HttpResponse) -> HttpResponse:
 class Sampler:
     """Lets some through, and counts the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._left = _BURST
-        self._at = time.monotonic()
+        self._at = clock()
         self._dropped = 0
 
     def lets_through(self) -> int | None:
         """How many were left out before this one; None, if this one is left out too."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             self._left = min(_BURST, self._left + (now - self._at) * _PER_SECOND)
             self._at = now
             if self._left < 1:

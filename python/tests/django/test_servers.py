@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 SERVERS = {
-    "gunicorn": ["gunicorn", "--workers", "2", "--threads", "8", "--preload", "--graceful-timeout", "2", "--bind", "fd://{fd}",
+    "gunicorn": ["gunicorn", "--workers", "2", "--threads", "8", "--preload", "--graceful-timeout", "2",
+                 "--control-socket", "{folder}/control", "--bind", "fd://{fd}",
                  "django.core.wsgi:get_wsgi_application()"],
     "uvicorn": ["uvicorn", "--factory", "--lifespan", "off", "--fd", "{fd}", "django.core.asgi:get_asgi_application"],
 }  # fmt: skip
@@ -31,7 +32,7 @@ class Server:
         subprocess.run(migrate, env=self.environment, check=True)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         fd = self.listener.fileno()
-        command = [part.format(fd=fd) for part in SERVERS[kind]]
+        command = [part.format(fd=fd, folder=folder) for part in SERVERS[kind]]
         self.log = (folder / "log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command], env=self.environment, pass_fds=[fd], stdout=self.log, stderr=self.log
