@@ -253,7 +253,7 @@ fn verdict(code: Option<&str>, said: &str) -> Verdict {
         Some("ResourceNotFoundException" | "ParameterNotFound") => Verdict::Gone,
         // The only code that is told apart by its text: the same one says that a secret is being created.
         Some("InvalidRequestException") if said.contains("delet") => Verdict::Gone,
-        Some("AccessDenied" | "AccessDeniedException" | "DecryptionUnfit" | "InvalidKeyId") => {
+        Some("AccessDenied" | "AccessDeniedException" | "DecryptionFailure" | "InvalidKeyId") => {
             Verdict::Denied
         }
         Some("ValidationException" | "InvalidParameterException") => Verdict::Impossible,
@@ -278,7 +278,7 @@ mod tests {
         let created = "You can't perform this operation while the secret is being created.";
         check("InvalidRequestException", created, Verdict::Unknown);
         check("AccessDeniedException", "", Verdict::Denied);
-        check("DecryptionUnfit", "", Verdict::Denied);
+        check("DecryptionFailure", "", Verdict::Denied);
         check("ValidationException", "", Verdict::Impossible);
         for code in ["ThrottlingException", "InternalServiceError", "ExpiredTokenException"] {
             check(code, "", Verdict::Unknown);
