@@ -15,6 +15,7 @@
 //! - [`tickets`]: what became of an event, where an answer may be lost
 //! - [`nodes`], [`takeover`], [`tenure`]: who works, and who works after whom
 //! - [`book`], [`recent`], [`ledger`]: memory
+//! - [`dead_letters`]: their marks
 //! - [`claims`]: the same table for processes that come and go, without nodes
 //! - [`table`], [`client`], [`usage`], [`spending`], [`trouble`]: DynamoDB's calls, costs, budgets and errors
 
@@ -23,6 +24,7 @@ pub mod bodies;
 mod book;
 pub mod claims;
 mod client;
+mod dead_letters;
 mod deliver;
 mod dictionary;
 mod duplicate;

@@ -10,8 +10,7 @@ use super::{
     book::{Facts, Unresolved, Waiting},
     duplicate::Standing,
     item::{
-        EXPIRES, Item,
-        body::Stored,
+        Item,
         claim::{self, ClaimItem},
         dead::DeadMark,
         event::{self, EventItem, ReceiptId},
@@ -26,12 +25,6 @@ use super::{
     usage::Purpose,
 };
 use crate::{Claim, Lease, Receipt, State, StoreError};
-
-/// From this size on, a body is compressed where it holds up nobody else.
-const LARGE_BODY_BYTES: usize = 64 * 1024;
-
-/// A key is new where nothing is, and where the former holder's time is over, whether it was deleted or not.
-const IS_NEW: &str = "attribute_not_exists(pk) OR #x <= :now";
 
 /// An event whose turn it is to be written.
 struct Turn {
@@ -192,7 +185,8 @@ impl Shared {
         let Turn { tenure, earlier, _held, _on_its_way } = turn;
         let receipt = earlier
             .map_or_else(|| ReceiptId(fastrand::u64(..).to_be_bytes()), |earlier| earlier.receipt);
-        let (event, stored) = self.packed(event).await;
+        let dictionary = self.dictionary_of(&event.source).await;
+        let stored = bodies::packed(&event.body, dictionary).await;
         let facts = Facts::of(&event, receipt, event.body.len());
         let encode = |stored, number| {
             let item = event::encode(&event, stored, tenure.node, number, receipt);
@@ -213,11 +207,12 @@ impl Shared {
         let numbers: Vec<u64> = [number].into_iter().chain(also).collect();
         let item = encode(stored, number);
         let why = For { source: Some(&event.source), purpose: Purpose::Accepted };
-        let now = super::item::number(event.received_at.as_secs());
-        let is_new = Guard::when(IS_NEW).name("#x", EXPIRES).value(":now", now);
+        let is_new = Guard::is_new(event.received_at);
         let mark = async {
             match event.intake {
-                Intake::Quarantine(_) => self.mark_dead(&event).await,
+                Intake::Quarantine(_) => {
+                    self.table.mark_dead(&event.source, DeadMark::of(&event)).await
+                }
                 Intake::Deliver | Intake::Archive => Ok(()),
             }
         };
@@ -260,21 +255,6 @@ impl Shared {
         }
         let lease = self.keep(&tenure, facts, event, numbers, claim)?;
         self.acknowledge(&tenure, Receipt::Kept { lease })
-    }
-
-    /// The event, and its body as it is stored.
-    async fn packed(self: &Arc<Self>, event: EventParts) -> (EventParts, Stored) {
-        let dictionary = self.dictionary_of(&event.source).await;
-        if event.body.len() < LARGE_BODY_BYTES {
-            let stored = Stored::pack(&event.body, dictionary.as_deref());
-            return (event, stored);
-        }
-        let body = event.body.clone();
-        let packing =
-            tokio::task::spawn_blocking(move || Stored::pack(&body, dictionary.as_deref()));
-        // The task does not panic; if it was cancelled, the body is stored as it is.
-        let stored = packing.await.unwrap_or_else(|_| Stored::plain(event.body.clone()));
-        (event, stored)
     }
 
     /// Takes the durable event into this node's memory. `Unavailable` when it is not this node's any more.
@@ -357,22 +337,13 @@ impl Shared {
         }
     }
 
-    pub(super) async fn mark_dead(&self, event: &EventParts) -> Result<(), StoreError> {
-        let why = For { source: Some(&event.source), purpose: Purpose::Dead };
-        let mark = DeadMark::of(event).encode();
-        self.table.put(mark, Guard::always(), why).await?;
-        Ok(())
-    }
-
     pub(super) async fn mark_dead_facts(&self, facts: &Facts) -> Result<(), StoreError> {
-        let why = For { source: Some(&facts.source), purpose: Purpose::Dead };
         let mark = DeadMark {
             key: facts.key,
             received_at: facts.received_at,
             expires_at: facts.body_expires_at,
         };
-        self.table.put(mark.encode(), Guard::always(), why).await?;
-        Ok(())
+        self.table.mark_dead(&facts.source, mark).await
     }
 
     /// What to say to an event whose key is held by somebody else's.

@@ -23,6 +23,7 @@ use hookward_core::EventParts;
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    dictionary::Dictionary,
     item::{
         Attributes, Item, billed_bytes,
         body::{Place, Stored},
@@ -179,6 +180,20 @@ fn digest_of(bytes: &[u8]) -> String {
 /// Whether these bytes are what the key was made from.
 fn is_of(key: &str, bytes: &[u8]) -> bool {
     key.len().checked_sub(DIGEST_CHARS).and_then(|at| key.get(at..)) == Some(&*digest_of(bytes))
+}
+
+/// From this size on, a body is compressed where it holds up nobody else.
+const LARGE_BODY_BYTES: usize = 64 * 1024;
+
+/// A body as it is stored, in the item or in an object.
+pub(super) async fn packed(body: &Bytes, dictionary: Option<Arc<Dictionary>>) -> Stored {
+    if body.len() < LARGE_BODY_BYTES {
+        return Stored::pack(body, dictionary.as_deref());
+    }
+    let large = body.clone();
+    let packing = tokio::task::spawn_blocking(move || Stored::pack(&large, dictionary.as_deref()));
+    // The task does not panic; if it was cancelled, the body is stored as it is.
+    packing.await.unwrap_or_else(|_| Stored::plain(body.clone()))
 }
 
 /// A body as it fits into an item: in it, or in an object that is durable when this returns.

@@ -42,7 +42,7 @@ use std::{
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use hookward_core::{Event, EventKey, SourceName, Timestamp};
+use hookward_core::{Event, EventKey, EventParts, SourceName, Timestamp};
 
 pub use self::people::Tally;
 use super::{
@@ -342,6 +342,12 @@ impl Claims {
     fn recall(&self, key: EventKey) -> Option<ClaimItem> {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)
     }
+}
+
+/// Why an event of a gateway's node is a dead letter, as far as the event itself says.
+fn nodes_reason(event: &EventParts) -> DeadReason {
+    let (_, quarantined) = State::at_intake(event.intake);
+    quarantined.unwrap_or(DeadReason::Undeliverable)
 }
 
 /// Random bytes that no other process has, whatever it was forked from.

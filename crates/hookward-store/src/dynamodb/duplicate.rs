@@ -8,14 +8,14 @@ use super::{
     Shared,
     book::{Facts, Waiting},
     item::{
-        self, Key, dead,
+        self, Key,
         event::EventItem,
         journal::{self, EntryKind, JournalItem},
         node::{NodeItem, NodeState},
         ticket::{self, Ticket, TicketState},
     },
     nodes::Whereabouts,
-    table::{For, Guard, Range},
+    table::{For, Range},
     tenure::Tenure,
     tickets::Placed,
     trouble::Trouble,
@@ -297,14 +297,6 @@ impl Shared {
         let waiting = Waiting::ticketed(facts, event, vec![number], ticket);
         book.insert(waiting, self.options.cache_bytes_max);
         Ok(true)
-    }
-
-    /// Takes a dead letter's mark away. That it could not be is no harm: lists look at the event itself.
-    pub(super) async fn unmark_dead(&self, event: &EventParts, why: For<'_>) {
-        let mark = dead::DeadMark::of(event);
-        if let Err(trouble) = self.table.delete(mark.key(), Guard::always(), why).await {
-            tracing::debug!(key = %event.key, %trouble, "the mark of a former dead letter stays until it expires");
-        }
     }
 
     /// Where a node is, by what it was seen doing, or by its last word.

@@ -7,7 +7,7 @@ use hookward_core::{EventKey, SourceName, Timestamp};
 use super::{
     Shared,
     item::{
-        dead::{self, DeadMark},
+        dead,
         journal::{self, EntryKind, JournalItem, SPAN},
         node::{self, EndedItem},
     },
@@ -284,7 +284,7 @@ impl Shared {
                 return Ok(page);
             }
             let mut candidates = VecDeque::new();
-            for mark in self.dead_marks(day).await? {
+            for mark in self.table.dead_marks(day).await? {
                 let place = Place::next(last, mark.received_at);
                 last = Some(place);
                 if !place.is_past(from) {
@@ -301,21 +301,6 @@ impl Shared {
             }
         }
         Ok(page)
-    }
-
-    /// The dead letters of a day, newest first.
-    async fn dead_marks(&self, day: u64) -> Result<Vec<DeadMark>, StoreError> {
-        let shards = (0..dead::SHARDS).map(|shard| {
-            self.table.query_all(Range::all(dead::partition(day, shard)), For::all(Purpose::Read))
-        });
-        let mut marks = Vec::new();
-        for items in futures_util::future::try_join_all(shards).await? {
-            for item in &items {
-                marks.push(DeadMark::decode(item)?);
-            }
-        }
-        marks.sort_unstable_by_key(|mark| std::cmp::Reverse((mark.received_at, mark.key)));
-        Ok(marks)
     }
 }
 

@@ -80,7 +80,7 @@ impl Shared {
                 book.insert(waiting, self.options.cache_bytes_max);
             }
             if before == State::Dead {
-                self.unmark_dead(&record.item.event, why).await;
+                self.table.unmark_dead(&record.item.event, why).await;
             }
             if self.options.completion == Completion::Each {
                 self.write_pending(&facts).await?;
@@ -121,7 +121,7 @@ impl Shared {
             book.ledger.add(facts.finished(false));
             book.recent.note(key, facts.known(State::Dropped));
         }
-        self.unmark_dead(&record.item.event, why).await;
+        self.table.unmark_dead(&record.item.event, why).await;
         Ok(())
     }
 

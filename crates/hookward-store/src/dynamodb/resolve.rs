@@ -8,6 +8,7 @@ use super::{
     Shared,
     book::{Facts, Unresolved, Waiting},
     item::{
+        dead::DeadMark,
         event::{self, EventItem},
         journal::EntryKind,
     },
@@ -97,7 +98,7 @@ impl Shared {
         };
         let facts = Facts::of(&item.event, item.receipt, item.stored.body_bytes());
         if let Intake::Quarantine(_) = item.event.intake {
-            self.mark_dead(&item.event).await?;
+            self.table.mark_dead(&item.event.source, DeadMark::of(&item.event)).await?;
         }
         let mut fresh = None;
         if !unresolved.journaled {

@@ -79,6 +79,13 @@ impl Guard {
         Self::default()
     }
 
+    /// A key is new where nothing is, and where the former holder's time is over, whether it was deleted or not.
+    pub(crate) fn is_new(now: Timestamp) -> Self {
+        Self::when("attribute_not_exists(pk) OR #x <= :now")
+            .name("#x", EXPIRES)
+            .value(":now", number(now.as_secs()))
+    }
+
     #[must_use]
     pub(crate) fn name(mut self, placeholder: &str, name: &str) -> Self {
         self.names.insert(placeholder.to_owned(), name.to_owned());

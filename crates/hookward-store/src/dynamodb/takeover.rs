@@ -9,7 +9,9 @@ use super::{
     book::{Facts, Waiting},
     duplicate::{RACES_MAX, Record, keys_of},
     item::{
-        EXPIRES, bytes, event, expiry_secs,
+        EXPIRES, bytes,
+        dead::DeadMark,
+        event, expiry_secs,
         journal::{self, EntryKind, JournalItem},
         node::{self, NodeItem, NodeState},
         number, text,
@@ -159,7 +161,9 @@ impl Shared {
                 records.push(record);
             } else if is_new_dead_letter(&record, from) {
                 // Its mark may not have been written.
-                self.mark_dead(&record.item.event).await?;
+                self.table
+                    .mark_dead(&record.item.event.source, DeadMark::of(&record.item.event))
+                    .await?;
             }
         }
         records.sort_by_key(|record| record.item.event.received_at);

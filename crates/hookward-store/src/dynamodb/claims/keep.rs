@@ -2,14 +2,13 @@
 
 use hookward_core::{Event, EventParts, Intake, Timestamp};
 
-use super::{Changed, Claimed, Claims, Flaw, Held, RACES_MAX, Recovery, random};
+use super::{Changed, Claimed, Claims, Flaw, Held, RACES_MAX, Recovery, nodes_reason, random};
 use crate::{
     Claim, DeadReason, Lease, Receipt, State, StoreError,
     dynamodb::{
         bodies,
         item::{
             self, EXPIRES,
-            body::Stored,
             claim::{self, ClaimItem, Keeper, Standing},
             dead::DeadMark,
             event::ReceiptId,
@@ -20,12 +19,6 @@ use crate::{
         usage::Purpose,
     },
 };
-
-/// From this size on, a body is compressed where it holds up nobody else.
-const LARGE_BODY_BYTES: usize = 64 * 1024;
-
-/// A key is new where nothing is, and where the former holder's time is over, whether it was deleted or not.
-const IS_NEW: &str = "attribute_not_exists(pk) OR #x <= :now";
 
 /// What became of an event that was to be written.
 struct Put {
@@ -140,14 +133,13 @@ impl Claims {
             None
         };
         let standing = Standing::new(&event, until, mark);
-        let stored = pack(&event).await;
+        let stored = bodies::packed(&event.body, None).await;
         let encode = |stored| claim::encode(&event, stored, &standing, receipt);
         let large = self.options.large_bodies.as_ref();
         let stored = bodies::fitting(large, &event, stored, encode).await?;
         let item = encode(stored.clone());
         let why = For { source: Some(&event.source), purpose: Purpose::Accepted };
-        let now = item::number(now.as_secs());
-        let is_new = Guard::when(IS_NEW).name("#x", EXPIRES).value(":now", now);
+        let is_new = Guard::is_new(now);
         let (put, marked) = if self.has(Flaw::TellsBeforeTheMark) {
             (self.table.put(item, is_new, why).await, Ok(()))
         } else {
@@ -182,7 +174,7 @@ impl Claims {
             let own = DeadMark::of(&event);
             let is_same = there.state() == Some(State::Dead) && DeadMark::of(&there.event) == own;
             if !is_same {
-                self.unmark_dead(&event, Purpose::Duplicate).await;
+                self.table.unmark_dead(&event, For { purpose: Purpose::Duplicate, ..why }).await;
             }
         } else {
             // Whether or not the mark of a duplicate was written, the event there has its own.
@@ -198,7 +190,9 @@ impl Claims {
     /// What finds a new event: its mark, or its mark among dead letters.
     async fn mark_new(&self, event: &EventParts, mark: Option<MarkName>) -> Result<(), StoreError> {
         match (event.intake, mark) {
-            (Intake::Quarantine(_), _) => self.mark_dead(event).await,
+            (Intake::Quarantine(_), _) => {
+                self.table.mark_dead(&event.source, DeadMark::of(event)).await
+            }
             (_, Some(mark)) => self.write_mark(event, mark, event.received_at, Purpose::Mark).await,
             (_, None) => Ok(()),
         }
@@ -281,10 +275,7 @@ impl Claims {
             Keeper::Node(said) => {
                 let standing = match said {
                     None | Some(State::Pending) => Held::Running { until: None },
-                    Some(State::Dead) => Held::Dead(match there.event.intake {
-                        Intake::Quarantine(why) => DeadReason::Quarantined(why),
-                        Intake::Deliver | Intake::Archive => DeadReason::Undeliverable,
-                    }),
+                    Some(State::Dead) => Held::Dead(nodes_reason(&there.event)),
                     Some(state @ (State::Done | State::Archived | State::Dropped)) => {
                         Held::Done(*state)
                     }
@@ -303,17 +294,6 @@ fn new(event: &EventParts, lease: Option<Lease>) -> Claimed {
         (None, Intake::Deliver | Intake::Archive) => Held::Kept,
     };
     Claimed { standing, attempts: 0, replays: 0, new: true }
-}
-
-/// The body of an event as it is stored.
-async fn pack(event: &EventParts) -> Stored {
-    if event.body.len() < LARGE_BODY_BYTES {
-        return Stored::pack(&event.body, None);
-    }
-    let body = event.body.clone();
-    let packing = tokio::task::spawn_blocking(move || Stored::pack(&body, None));
-    // The task does not panic; if it was cancelled, the body is stored as it is.
-    packing.await.unwrap_or_else(|_| Stored::plain(event.body.clone()))
 }
 
 impl Claims {
@@ -364,21 +344,6 @@ impl Claims {
         let why = For { source: Some(&event.source), purpose };
         if let Err(trouble) = self.table.delete(mark.key(event.key), Guard::always(), why).await {
             tracing::debug!(key = %event.key, %trouble, "a mark stays until it is found");
-        }
-    }
-
-    pub(super) async fn mark_dead(&self, event: &EventParts) -> Result<(), StoreError> {
-        let why = For { source: Some(&event.source), purpose: Purpose::Dead };
-        self.table.put(DeadMark::of(event).encode(), Guard::always(), why).await?;
-        Ok(())
-    }
-
-    /// Takes a dead letter's mark away. That it could not be is no harm: lists look at the event itself.
-    pub(super) async fn unmark_dead(&self, event: &EventParts, purpose: Purpose) {
-        let why = For { source: Some(&event.source), purpose };
-        let mark = DeadMark::of(event).key();
-        if let Err(trouble) = self.table.delete(mark, Guard::always(), why).await {
-            tracing::debug!(key = %event.key, %trouble, "the mark of a former dead letter stays until it expires");
         }
     }
 }

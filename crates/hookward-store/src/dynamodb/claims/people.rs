@@ -8,18 +8,17 @@ use std::{
 
 use hookward_core::{EventKey, EventParts, Timestamp};
 
-use super::{Changed, Claims, RACES_MAX, marks::Marks, random};
+use super::{Changed, Claims, RACES_MAX, marks::Marks, nodes_reason, random};
 use crate::{
-    DeadReason, Kept, Page, Query, State, StoreError,
+    Kept, Page, Query, State, StoreError,
     dynamodb::{
         item::{
             claim::{ClaimItem, Keeper, Standing},
-            dead::{self, DeadMark},
-            event,
+            dead, event,
             mark::MarkName,
         },
         list::Place,
-        table::{For, Range},
+        table::For,
         trouble::Trouble,
         usage::Purpose,
     },
@@ -137,7 +136,7 @@ impl Claims {
         let (mut page, mut place) = (Page::default(), None);
         let days: Vec<u64> = (first..=last).rev().collect();
         for days in days.chunks(DAYS_AT_ONCE) {
-            let marks = days.iter().map(|day| self.dead_marks(*day));
+            let marks = days.iter().map(|day| self.table.dead_marks(*day));
             for marks in futures_util::future::try_join_all(marks).await? {
                 let mut some = Vec::new();
                 for mark in marks {
@@ -168,21 +167,6 @@ impl Claims {
         let first = query.since.map_or(back, |since| since.max(back));
         let last = query.before.map_or(end, |before| before.min(end));
         (dead::day_of(first), dead::day_of(last))
-    }
-
-    /// The dead letters of a day, newest first.
-    async fn dead_marks(&self, day: u64) -> Result<Vec<DeadMark>, StoreError> {
-        let shards = (0..dead::SHARDS).map(|shard| {
-            self.table.query_all(Range::all(dead::partition(day, shard)), For::all(Purpose::Read))
-        });
-        let mut marks = Vec::new();
-        for items in futures_util::future::try_join_all(shards).await? {
-            for item in &items {
-                marks.push(DeadMark::decode(item)?);
-            }
-        }
-        marks.sort_unstable_by_key(|mark| std::cmp::Reverse((mark.received_at, mark.key)));
-        Ok(marks)
     }
 
     /// Puts those events onto the page that belong there. The place of the last one when it is full.
@@ -301,7 +285,7 @@ impl Claims {
                     self.again_if_late(began, event, Some(mark), Purpose::Operator).await?;
                     self.unmark(event, was.mark, Purpose::Operator).await;
                     if was.state == State::Dead {
-                        self.unmark_dead(event, Purpose::Operator).await;
+                        self.table.unmark_dead(event, why).await;
                     }
                     return Ok(());
                 }
@@ -331,7 +315,7 @@ impl Claims {
         let why = For { source: Some(&item.event.source), purpose: Purpose::Operator };
         match self.change(&item, &was, was.finished(State::Dropped, None), why).await? {
             Changed::Done(_) => {
-                self.unmark_dead(&item.event, Purpose::Operator).await;
+                self.table.unmark_dead(&item.event, why).await;
                 Ok(())
             }
             // Somebody decided something else at the same moment.
@@ -360,12 +344,6 @@ impl Claims {
 fn kept(item: ClaimItem, now: Timestamp, history_max: usize) -> Kept {
     let body_bytes = item.stored.body_bytes();
     let body_expired = item.is_body_over(now);
-    let quarantined = match item.event.intake {
-        hookward_core::Intake::Quarantine(why) => DeadReason::Quarantined(why),
-        hookward_core::Intake::Deliver | hookward_core::Intake::Archive => {
-            DeadReason::Undeliverable
-        }
-    };
     let event = Arc::new(item.event);
     match item.keeper {
         Keeper::Library(it) => {
@@ -385,11 +363,12 @@ fn kept(item: ClaimItem, now: Timestamp, history_max: usize) -> Kept {
         }
         Keeper::Node(said) => {
             let state = said.unwrap_or(State::Pending);
+            let dead = (state == State::Dead).then(|| nodes_reason(&event));
             Kept {
                 event,
                 body_bytes,
                 state,
-                dead: (state == State::Dead).then_some(quarantined),
+                dead,
                 attempts: 0,
                 replays: 0,
                 due_at: None,

@@ -16,6 +16,7 @@ use crate::{
         item::{
             self,
             claim::{self, ClaimItem, Keeper, Standing},
+            dead::DeadMark,
             event,
             mark::{Mark, MarkName},
         },
@@ -255,7 +256,9 @@ impl Claims {
         };
         // What finds it from now on is there before the event says so, and what found it goes after that.
         match (next.state, next.mark) {
-            (State::Dead, _) => self.mark_dead(event).await?,
+            (State::Dead, _) => {
+                self.table.mark_dead(&event.source, DeadMark::of(event)).await?;
+            }
             (_, Some(mark)) => self.write_mark(event, mark, was.since(event), purpose).await?,
             (_, None) => {}
         }
