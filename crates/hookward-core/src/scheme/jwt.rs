@@ -228,17 +228,17 @@ impl Jwt {
         let list = |text: Option<String>| -> Vec<Box<str>> {
             text.iter().flat_map(|it| it.split(' ')).map(Into::into).collect()
         };
-        let (issuers, issuer_option) = match take("iss") {
-            Some(it) if it == "option:api_key" => {
-                wants.push(API_KEY);
-                (Vec::new(), Some(API_KEY.name))
-            }
-            Some(it) if it == "option:client_key" => {
-                wants.push(CLIENT_KEY);
-                (Vec::new(), Some(CLIENT_KEY.name))
-            }
-            issuers => (list(issuers), None),
-        };
+        let issuers = take("iss");
+        let (issuers, issuer_option) =
+            match issuers.as_deref().and_then(|it| it.strip_prefix("option:")) {
+                Some(name) => {
+                    let named = [API_KEY, CLIENT_KEY].into_iter().find(|it| it.name == name)?;
+                    let name = named.name;
+                    wants.push(named);
+                    (Vec::new(), Some(name))
+                }
+                None => (list(issuers), None),
+            };
         let audience = match take("aud").as_deref() {
             None => Audience::Any,
             Some("option") => {

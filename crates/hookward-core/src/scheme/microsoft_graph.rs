@@ -58,11 +58,12 @@ impl MicrosoftGraph {
         rules: &SchemeRules,
         secrets: &[(Secret, Validity)],
     ) -> Result<Self, SchemeError> {
-        let row =
-            || Jwt::of(TOKENS.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        let tokens = match rules.settings.option("audience") {
-            [] => None,
-            [_, ..] => Some(row().expect("constant settings").verifier(rules, &[])?),
+        let tokens = if rules.settings.option("audience").is_empty() {
+            None
+        } else {
+            let row = TOKENS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let row = Jwt::of(row.into()).expect("constant settings");
+            Some(row.verifier(rules, &[])?)
         };
         let states = Keys::new(Algorithm::Token, KeyEncoding::Utf8, secrets)?;
         Ok(Self { states, tokens })
@@ -124,10 +125,10 @@ impl Verify for MicrosoftGraph {
     }
 
     fn sign(&self, sample: Sample<'_>) -> Option<Signed> {
-        let token = String::from_utf8(self.states.sign(b"")?).ok()?;
         if self.tokens.is_some() {
             return None;
         }
+        let token = String::from_utf8(self.states.sign(b"")?).ok()?;
         code::sample_with_items(sample.body, ITEMS, |notification| {
             notification.as_object_mut()?.insert("clientState".to_owned(), token.clone().into());
             Some(())

@@ -47,25 +47,13 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// Numbers are digits only, as all senders write them: no sign, space, fraction, exponent or other script.
     pub(super) fn read(self, text: &[u8]) -> Option<Timestamp> {
-        if matches!(self, Self::Rfc3339 | Self::HttpDate) {
-            let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= 40)?;
-            return match self {
-                Self::HttpDate => Timestamp::parse_http_date(text),
-                Self::Rfc3339 | Self::Seconds | Self::Milliseconds => {
-                    Timestamp::parse_rfc3339(text)
-                }
-            };
+        match self {
+            Self::Seconds => number(text).map(Timestamp::from_secs),
+            Self::Milliseconds => number(text).map(Timestamp::from_millis),
+            Self::Rfc3339 => date(text).and_then(Timestamp::parse_rfc3339),
+            Self::HttpDate => date(text).and_then(Timestamp::parse_http_date),
         }
-        if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let number = text.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
-        Some(match self {
-            Self::Milliseconds => Timestamp::from_millis(number),
-            Self::Seconds | Self::Rfc3339 | Self::HttpDate => Timestamp::from_secs(number),
-        })
     }
 
     pub(super) fn write(self, at: Timestamp) -> String {
@@ -76,6 +64,19 @@ impl TimeUnit {
             Self::HttpDate => at.to_http_date(),
         }
     }
+}
+
+/// Digits only, as all senders write numbers: no sign, space, fraction, exponent or other script.
+fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}
+
+/// Text that is short enough for a date.
+fn date(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().filter(|text| text.len() <= 40)
 }
 
 impl SignedTime {
