@@ -11,7 +11,7 @@ use std::{
     num::{NonZeroU32, NonZeroUsize},
     str::FromStr,
     sync::{
-        Mutex, PoisonError,
+        LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -148,6 +148,12 @@ impl Budget {
         full_at.saturating_sub(self.rate.interval_nanos())
     }
 }
+
+/// How often the secrets of a source may be doubted: wrong signatures have them looked up again no more often.
+pub static DOUBT_BUDGET: LazyLock<Budget> = LazyLock::new(|| Budget {
+    rate: format!("{}/m", limits::SECRETS_DOUBTED_PER_MINUTE).parse().expect("a constant rate"),
+    burst: NonZeroU32::MIN,
+});
 
 /// The bucket is empty: there will be one to take after this time, if nobody else takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,18 +2,16 @@
 //! when a signature was wrong.
 
 use std::{
-    num::NonZeroU32,
-    sync::{Arc, LazyLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use hookward_core::{
     config::{Config, SourceConfig},
-    limits,
-    rate::Budget,
+    rate::DOUBT_BUDGET,
     secret::SecretRef,
 };
-use hookward_secrets::{Look as _, Renewed, Whole, can_change, pace, sources};
+use hookward_secrets::{Look as _, Renewed, Whole, can_change, distinct, pace, sources};
 use pyo3::prelude::*;
 
 use crate::{
@@ -23,15 +21,7 @@ use crate::{
 
 /// Every reference of these sources, each one once.
 pub(crate) fn references(config: &Config, of: impl Fn(&SourceConfig) -> bool) -> Vec<SecretRef> {
-    let mut references: Vec<SecretRef> = Vec::new();
-    for source in config.sources.iter().filter(|it| of(it)) {
-        for reference in sources::references(source) {
-            if !references.contains(reference) {
-                references.push(reference.clone());
-            }
-        }
-    }
-    references
+    distinct(config.sources.iter().filter(|it| of(it)).flat_map(sources::references))
 }
 
 /// How long to wait before all of them are looked up again.
@@ -46,11 +36,6 @@ pub(crate) fn doubt(route: &Route, now: Duration) {
         state.is_doubted.store(true, Ordering::Relaxed);
     }
 }
-
-static DOUBT_BUDGET: LazyLock<Budget> = LazyLock::new(|| Budget {
-    rate: format!("{}/m", limits::SECRETS_DOUBTED_PER_MINUTE).parse().expect("a constant rate"),
-    burst: NonZeroU32::MIN,
-});
 
 /// How long until there is something to do.
 pub(crate) fn after(receiver: &Receiver) -> Duration {

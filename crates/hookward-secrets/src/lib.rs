@@ -172,6 +172,17 @@ pub(crate) fn keep(path: &Path, secret: &Secret) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
+/// References, each one once, in their order.
+pub fn distinct<'r>(references: impl IntoIterator<Item = &'r SecretRef>) -> Vec<SecretRef> {
+    let mut distinct: Vec<SecretRef> = Vec::new();
+    for reference in references {
+        if !distinct.contains(reference) {
+            distinct.push(reference.clone());
+        }
+    }
+    distinct
+}
+
 /// Whether a reference leads out of this machine.
 pub fn is_elsewhere(reference: &SecretRef) -> bool {
     matches!(reference, SecretRef::AwsSm { .. } | SecretRef::AwsSsm(_))

@@ -3,14 +3,13 @@
 use std::{
     collections::BTreeSet,
     mem,
-    num::NonZeroU32,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use hookward_core::{
-    SourceName, limits,
-    rate::{Budget, RetryAfter, SharedBucket},
+    SourceName,
+    rate::{DOUBT_BUDGET, RetryAfter, SharedBucket},
 };
 use tokio::sync::Notify;
 
@@ -54,12 +53,6 @@ impl Doubts {
         }
     }
 }
-
-/// How often the secrets of a source may be doubted.
-static DOUBT_BUDGET: LazyLock<Budget> = LazyLock::new(|| Budget {
-    rate: format!("{}/m", limits::SECRETS_DOUBTED_PER_MINUTE).parse().expect("a constant rate"),
-    burst: NonZeroU32::MIN,
-});
 
 #[cfg(test)]
 mod tests {

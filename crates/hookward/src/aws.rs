@@ -125,14 +125,12 @@ impl Access {
         let (region, configured) = (config.region.as_deref(), configured.as_deref());
         let (connection, region) =
             aws::table(region, configured, connections).await.map_err(unfit)?;
-        let environment = || ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
+        let environment = || aws::ENDPOINT_VARIABLES.into_iter().find_map(secrets::variable);
         let endpoint = configured.map(str::to_owned).or_else(environment);
         let endpoint = endpoint.unwrap_or_else(|| amazons_own(region.as_ref()));
         Ok(Self { connection, endpoint })
     }
 }
-
-pub(crate) use hookward_secrets::aws::ENDPOINT_VARIABLES;
 
 /// The endpoint that Amazon has in a region.
 fn amazons_own(region: &str) -> String {

@@ -12,7 +12,7 @@ use hookward_core::{
     secret::{Secret, SecretRef},
 };
 use hookward_secrets::{
-    Look, Vault,
+    Look, Vault, distinct,
     sources::{self, used},
 };
 use hookward_server::{
@@ -104,16 +104,10 @@ pub(crate) struct Followed {
 
 /// Every reference to a secret, each one once.
 pub(crate) fn references(config: &Config) -> Vec<SecretRef> {
-    let mut references: Vec<SecretRef> = Vec::new();
     let sources = config.sources.iter().flat_map(sources::references);
     let destinations = config.destinations.iter().flat_map(of_destination);
     let token = config.admin.iter().map(|admin| &admin.token);
-    for reference in sources.chain(destinations).chain(token) {
-        if !references.contains(reference) {
-            references.push(reference.clone());
-        }
-    }
-    references
+    distinct(sources.chain(destinations).chain(token))
 }
 
 /// The references of a destination.

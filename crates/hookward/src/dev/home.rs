@@ -128,7 +128,8 @@ impl<'c> Home<'c> {
 /// Where the environment says that DynamoDB is, if that is this machine.
 fn endpoint_here() -> Result<Uri, Failure> {
     let set = |variable| secrets::variable(variable).map(|value| (variable, value));
-    let Some((variable, written)) = aws::ENDPOINT_VARIABLES.into_iter().find_map(set) else {
+    let Some((variable, written)) = secrets::aws::ENDPOINT_VARIABLES.into_iter().find_map(set)
+    else {
         return Err(Failure::config(
             "no DynamoDB to try: start one on this machine, such as DynamoDB Local (docs/dynamodb.md says how), and set \
              AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000; `dev` makes no table in an AWS account",
