@@ -35,7 +35,9 @@ __all__ = [
     "accepted",
     "parse_json",
     "providers",
+    "read_body",
     "retry_later",
+    "retry_wait",
     "verify",
 ]
 
@@ -141,7 +143,7 @@ class Receiver:
         names are dropped. `peer` is the address of the connection: empty for a socket of this machine, which counts as
         127.0.0.1. An unknown source, a refusal and a question that needs no body are an Answer.
         """
-    def tend(self, now: int) -> list[str]:
+    def tend(self) -> list[str]:
         """Looks secrets up again where it is time, or a signature was wrong. Blocks. What changed, in sentences."""
     @property
     def tend_after(self) -> float:
@@ -231,6 +233,18 @@ def accepted(receiver: Receiver, source: str, duplicate: bool) -> Answer:
 
 def retry_later(receiver: Receiver, source: str, retry_after: float | None) -> Answer:
     """503 with Retry-After, spread upwards."""
+
+def retry_wait(attempt: int, after: float | None, jitter: float) -> int:
+    """Microseconds to wait after the `attempt`-th attempt, the first being 1: by the rule of gateways.
+
+    Exponential backoff with full jitter (`jitter` in 0 … 1, uniformly random), so that events that failed together do
+    not come back together. `after`, in seconds, is a lower bound, itself bounded by a day.
+    """
+
+def read_body(media_type: str, body: bytes) -> Any:
+    """A body of this Content-Type as Python objects: strict JSON, or a form as a dict of str to str or list; None for
+    another one.
+    """
 
 def parse_json(body: bytes) -> Any:
     """Strict JSON as Python objects: no duplicate keys, NaN, invalid UTF-8, bounded depth. Raises ValueError."""

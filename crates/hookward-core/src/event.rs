@@ -89,16 +89,22 @@ pub enum Content<'e> {
     Opaque,
 }
 
-impl EventParts {
-    /// What the body holds. A quarantined one may be neither JSON nor a form, whatever it says.
-    pub fn read(&self) -> Content<'_> {
-        let is_form = self.headers.iter().any(|(name, value)| {
-            **name == *header::CONTENT_TYPE.as_str() && form::means_form(value)
-        });
-        if is_form {
-            return form::fields(&self.body).map_or(Content::Opaque, Content::Form);
+impl<'e> Content<'e> {
+    /// What a body of this media type holds, whatever it says: a quarantined one may be neither JSON nor a form.
+    pub fn of(media_type: &[u8], body: &'e [u8]) -> Self {
+        if form::means_form(media_type) {
+            return form::fields(body).map_or(Self::Opaque, Self::Form);
         }
-        json::strict(&self.body).map_or(Content::Opaque, Content::Json)
+        json::strict(body).map_or(Self::Opaque, Self::Json)
+    }
+}
+
+impl EventParts {
+    /// What the body holds.
+    pub fn read(&self) -> Content<'_> {
+        let mut headers = self.headers.iter();
+        let media_type = headers.find(|(name, _)| **name == *header::CONTENT_TYPE.as_str());
+        Content::of(media_type.map_or(b"", |(_, value)| value), &self.body)
     }
 }
 

@@ -75,14 +75,17 @@ impl Retry {
         if attempt >= self.attempts_max {
             return Next::GiveUp(GiveUp::Exhausted);
         }
+        Next::At(now.saturating_add(self.wait(attempt, retry_after, jitter)))
+    }
+
+    /// How long to wait after the `attempt`-th attempt, whoever made it: see [`next`](Self::next).
+    pub fn wait(&self, attempt: u32, retry_after: Duration, jitter: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(63);
         let bound = self
             .first
             .saturating_mul(u32::try_from(1_u64 << doublings).unwrap_or(u32::MAX))
             .min(self.longest);
-        let wait =
-            bound.mul_f64(jitter.clamp(0.0, 1.0)).max(retry_after.min(limits::RETRY_AFTER_MAX));
-        Next::At(now.saturating_add(wait))
+        bound.mul_f64(jitter.clamp(0.0, 1.0)).max(retry_after.min(limits::RETRY_AFTER_MAX))
     }
 }
 

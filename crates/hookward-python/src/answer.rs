@@ -26,27 +26,21 @@ pub(crate) struct Answer {
 impl Answer {
     /// Of a request that was refused.
     pub(crate) fn refused(refusal: &Refusal, statuses: Statuses) -> Self {
-        let told = Told::of_refusal(refusal, statuses);
-        Self {
-            told: told.answer(fastrand::f64()),
-            reason: refusal.as_str(),
-            message: refusal.to_string(),
-            verified: refusal.is_of_a_verified_request(),
-            visit: None,
-            learnt: false,
-        }
+        let told = Told::of_refusal(refusal, statuses).answer(fastrand::f64());
+        let verified = refusal.is_of_a_verified_request();
+        Self { verified, ..Self::told(told, refusal.as_str(), refusal.to_string()) }
     }
 
     /// Of a question.
     pub(crate) fn challenge(challenge: Challenge, verified: bool) -> Self {
-        Self {
-            told: answer::challenge(&challenge),
-            reason: "handshake",
-            message: "a question of the sender, answered".to_owned(),
-            verified,
-            learnt: challenge.secret.is_some(),
-            visit: challenge.visit,
-        }
+        let message = "a question of the sender, answered".to_owned();
+        let told = Self::told(answer::challenge(&challenge), "handshake", message);
+        Self { verified, learnt: challenge.secret.is_some(), visit: challenge.visit, ..told }
+    }
+
+    /// Of who has proven who it is.
+    fn told(told: answer::Answer, reason: &'static str, message: String) -> Self {
+        Self { told, reason, message, verified: true, visit: None, learnt: false }
     }
 }
 
@@ -106,14 +100,8 @@ pub(crate) fn accepted(receiver: &Receiver, source: &str, duplicate: bool) -> Py
     guarded(|| {
         let route = receiver.route(source)?;
         let reason = if duplicate { "duplicate" } else { "accepted" };
-        Ok(Answer {
-            told: answer::accepted(route.source.rules(), duplicate),
-            reason,
-            message: format!("the event was {reason}"),
-            verified: true,
-            visit: None,
-            learnt: false,
-        })
+        let told = answer::accepted(route.source.rules(), duplicate);
+        Ok(Answer::told(told, reason, format!("the event was {reason}")))
     })
 }
 
@@ -128,13 +116,7 @@ pub(crate) fn retry_later(
     guarded(|| {
         receiver.route(source)?;
         let wait = retry_after.map(|secs| Duration::try_from_secs_f64(secs).unwrap_or_default());
-        Ok(Answer {
-            told: Told::unavailable(wait).answer(fastrand::f64()),
-            reason: "retry_later",
-            message: "the sender was told to try again".to_owned(),
-            verified: true,
-            visit: None,
-            learnt: false,
-        })
+        let told = Told::unavailable(wait).answer(fastrand::f64());
+        Ok(Answer::told(told, "retry_later", "the sender was told to try again".to_owned()))
     })
 }

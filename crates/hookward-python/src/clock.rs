@@ -13,7 +13,7 @@ pub(crate) fn said_or_now(micros: Option<u64>) -> Timestamp {
     micros.map_or_else(
         || {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            Timestamp::from_micros(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+            Timestamp::from_micros(self::micros(since_epoch))
         },
         Timestamp::from_micros,
     )
@@ -44,7 +44,12 @@ impl Clock {
 
     /// `None` lets it run again.
     pub(crate) fn freeze(&self, at: Option<Duration>) {
-        let micros = at.map(|at| u64::try_from(at.as_micros()).unwrap_or(RUNS - 1));
+        let micros = at.map(|at| micros(at).min(RUNS - 1));
         self.frozen.store(micros.unwrap_or(RUNS), Ordering::Relaxed);
     }
+}
+
+/// Whole microseconds, the most there are for what is longer.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

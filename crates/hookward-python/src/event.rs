@@ -85,11 +85,7 @@ impl Event {
     }
 
     fn data(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        guarded(|| match self.event.read() {
-            Content::Json(text) => loads(py, text),
-            Content::Form(fields) => Ok(form(py, fields)?.into_any().unbind()),
-            Content::Opaque => Ok(py.None()),
-        })
+        guarded(|| objects(py, self.event.read()))
     }
 
     #[expect(
@@ -102,6 +98,20 @@ impl Event {
 
     fn __repr__(&self) -> String {
         format!("<Event: {} {}>", self.event.source, self.event.key)
+    }
+}
+
+/// A body as Python objects: JSON, or a form; None for another one.
+#[pyfunction]
+pub(crate) fn read_body(py: Python<'_>, media_type: &str, body: &[u8]) -> PyResult<Py<PyAny>> {
+    guarded(|| objects(py, Content::of(media_type.as_bytes(), body)))
+}
+
+fn objects(py: Python<'_>, content: Content<'_>) -> PyResult<Py<PyAny>> {
+    match content {
+        Content::Json(text) => loads(py, text),
+        Content::Form(fields) => Ok(form(py, fields)?.into_any().unbind()),
+        Content::Opaque => Ok(py.None()),
     }
 }
 

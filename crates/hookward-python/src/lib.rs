@@ -17,6 +17,7 @@ mod headers;
 mod keys;
 mod process;
 mod receiver;
+mod retrying;
 mod settings;
 mod tending;
 mod verify;
@@ -34,9 +35,10 @@ mod _core {
             BodyExpired, ConfigError, Fenced, HookwardError, NotFound, SecretError, StoreError,
             TooLarge, Unavailable,
         },
-        event::{Event, parse_json},
+        event::{Event, parse_json, read_body},
         keys::KeyFetch,
         receiver::{Receiver, Screened, Signed},
+        retrying::retry_wait,
         verify::{providers, verify},
     };
 

@@ -28,7 +28,7 @@ use pyo3::{exceptions::PyKeyError, prelude::*, pybacked::PyBackedBytes, types::P
 
 use crate::{
     answer::Answer,
-    clock::Clock,
+    clock::{Clock, micros},
     config::Config,
     error::{HookwardError, guarded, secret_error},
     event::Event,
@@ -66,7 +66,7 @@ pub(crate) struct Keeping {
 
 impl Keeping {
     fn new(vault: Arc<Vault>, backends: Backends, due: Duration) -> Self {
-        let due = AtomicU64::new(tending::micros(due));
+        let due = AtomicU64::new(micros(due));
         Self { vault: ArcSwap::new(vault), backends, is_busy: AtomicBool::new(false), due }
     }
 }
@@ -259,9 +259,7 @@ impl Receiver {
         })
     }
 
-    fn tend(&self, py: Python<'_>, now: u64) -> PyResult<Vec<String>> {
-        // The wall clock plays no part in it; it is asked for so that no caller has to change when it does.
-        let _: u64 = now;
+    fn tend(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         guarded(|| tending::tend(py, self))
     }
 

@@ -15,6 +15,7 @@ use hookward_secrets::{Look as _, Renewed, Whole, can_change, distinct, pace, so
 use pyo3::prelude::*;
 
 use crate::{
+    clock::micros,
     process::wait_for,
     receiver::{Live, Receiver, Route},
 };
@@ -112,8 +113,4 @@ fn look_again(py: Python<'_>, receiver: &Receiver, live: &Arc<Live>) -> PyResult
         keeping.due.store(micros(now + pause(config, troubled)), Ordering::Relaxed);
     }
     Ok(told)
-}
-
-pub(crate) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -22,6 +22,7 @@ from django.utils.translation import ngettext
 from hookward import _core
 from hookward.django import operate
 from hookward.django.delivery import Delivery
+from hookward.django.event import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +120,7 @@ class DeliveryAdmin(admin.ModelAdmin):
                 "title": _("Webhook"),
                 "subtitle": event.key,
                 "event": self._row(event),
-                "history": [(operate.moment(at), status, note) for at, status, note in reversed(event.history)],
+                "history": [(moment(at), status, note) for at, status, note in reversed(event.history)],
                 "payload": payload and not event.body_expired,
                 "headers": [(name, value.decode("latin-1")) for name, value in event.headers] if payload else [],
                 "body": operate.readable(event.body, BODY_SHOWN_MAX) if payload else "",
@@ -189,8 +190,8 @@ class DeliveryAdmin(admin.ModelAdmin):
     def _row(self, event: Kept) -> dict[str, Any]:
         return {
             **operate.summary(event),
-            "received_at": operate.moment(event.received_at),
-            "due_at": None if event.due_at is None else operate.moment(event.due_at),
+            "received_at": moment(event.received_at),
+            "due_at": None if event.due_at is None else moment(event.due_at),
             "url": self._url("change", event.key),
             "droppable": event.state == "dead" and not event.body_expired,
         }

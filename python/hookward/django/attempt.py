@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.http.response import HttpResponseBase
 
 from hookward import _core
-from hookward.django import retry, signals
+from hookward.django import signals
 from hookward.django.handlers import Handler, Ignore, Retry
 from hookward.django.observe import observe
 from hookward.django.steps import Step, Steps
@@ -139,7 +139,7 @@ def _happy(returned: Any) -> HttpResponseBase | None:
 def _failed(runtime: Runtime, event: Event, error: Exception) -> Ending:
     """What is done about a handler's exception."""
     asked = error.after if isinstance(error, Retry) else None
-    after = retry.wait(event.attempt, asked, random.random()) / 1_000_000
+    after = _core.retry_wait(event.attempt, asked, random.random()) / 1_000_000
     is_last = event.attempt >= runtime.settings.attempts
     match error:
         case Invalid():

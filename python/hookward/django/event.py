@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ParamSpec
-from urllib.parse import parse_qsl
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from hookward.django.validation import Validate
 
 P = ParamSpec("P")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME_MAX = 128
 _FORM = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
@@ -50,7 +49,6 @@ class Event:
     """How often an operator has run it again: 0, if never."""
     _database: str = field(default="default", repr=False)
     _forget_at: int | None = field(default=None, repr=False)
-    _read: Callable[[], Any] | None = field(default=None, repr=False)
     _validate: Validate | None = field(default=None, repr=False)
 
     @cached_property
@@ -112,17 +110,7 @@ class Event:
         return True
 
     def _plain(self) -> Any:
-        if self._read is not None:
-            return self._read()
-        kind = self._kind
-        if kind == _FORM:
-            return _form(self.raw)
-        if kind == _MULTIPART:
-            return None
-        try:
-            return _core.parse_json(self.raw)
-        except ValueError:
-            return None
+        return _core.read_body(self.headers.get("content-type", ""), self.raw)
 
     @property
     def _kind(self) -> str:
@@ -138,12 +126,11 @@ def of_admitted(event: _core.Event, *, attempt: int, database: str) -> Event:
         type=event.type,
         raw=event.body,
         headers=_headers(event.headers),
-        received_at=_moment(event.received_at),
+        received_at=moment(event.received_at),
         attempt=attempt,
         replay=0,
         _database=database,
         _forget_at=event.key_expires_at,
-        _read=event.data,
     )
 
 
@@ -156,7 +143,7 @@ def of_kept(kept: Kept, *, remember_secs: int | None, database: str) -> Event:
         type=kept.type,
         raw=kept.body,
         headers=_headers(kept.headers),
-        received_at=_moment(kept.received_at),
+        received_at=moment(kept.received_at),
         attempt=kept.attempts + 1,
         replay=kept.replays,
         _database=database,
@@ -168,14 +155,6 @@ def _headers(headers: list[tuple[str, bytes]]) -> Mapping[str, str]:
     return CaseInsensitiveMapping({name: value.decode("latin-1") for name, value in headers})
 
 
-def _moment(at: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=at)
-
-
-def _form(body: bytes) -> dict[str, Any]:
-    """A form's fields by name, as the core reads them; the value of one that is there several times is a list."""
-    form: dict[str, Any] = {}
-    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
-        before = form.get(name)
-        form[name] = value if before is None else [*(before if isinstance(before, list) else [before]), value]
-    return form
+def moment(at: int) -> datetime:
+    """A time of the stores."""
+    return EPOCH + timedelta(microseconds=at)

@@ -83,7 +83,7 @@ class Keeper:
         """One round, without forgetting anything."""
         receiver = self._runtime.receiver
         if receiver.tend_after <= 0:
-            for change in receiver.tend(self._runtime.clock()):
+            for change in receiver.tend():
                 logger.warning("webhooks: %s", change)
         for key_fetch in receiver.keys_due(self._runtime.clock()):
             _fetch_keys(key_fetch, self._runtime)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hookward import _core
+from hookward.django.event import EPOCH, moment
 from hookward.django.runtime import current
 
 if TYPE_CHECKING:
@@ -134,12 +135,7 @@ def plain(text: str | None) -> str:
 
 def iso(at: int) -> str:
     """A time as people and programs read it, such as `2026-11-24T15:28:02Z`."""
-    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def moment(at: int) -> datetime:
-    """A time as Django's templates take it."""
-    return _EPOCH + timedelta(microseconds=at)
+    return moment(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def since(text: str, now: int) -> int:
@@ -152,10 +148,9 @@ def since(text: str, now: int) -> int:
         raise ValueError(
             f"{text!r} is no time: write an age such as 2h or 3d, or a date such as 2026-11-24T15:00:00Z"
         ) from None
-    return (at.replace(tzinfo=at.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1)
+    return (at.replace(tzinfo=at.tzinfo or UTC) - EPOCH) // timedelta(microseconds=1)
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY = re.compile(r"[0-9a-f]{32}")
 _AGE = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

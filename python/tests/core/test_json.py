@@ -104,3 +104,24 @@ def test_a_form_is_a_dict_of_its_fields() -> None:
     event = screened.verify(body)
     assert isinstance(event, _core.Event)
     assert event.data() == {"command": "/deploy", "text": "a b", "many": ["1", "é", ""], "token": "x"}
+
+
+def test_a_body_is_read_by_its_media_type() -> None:
+    form = "application/x-www-form-urlencoded; charset=utf-8"
+    assert _core.read_body("application/json", b'{"id":12345678901234567890}') == {"id": 12345678901234567890}
+    assert _core.read_body(form, b"to=a&text=%C3%A9+b&to=c&none=") == {"to": ["a", "c"], "text": "é b", "none": ""}
+    for media_type, body in [("application/json", b'{"a":1,"a":2}'), (form, b"a=%FF"), ("multipart/form-data", b"--x")]:
+        assert _core.read_body(media_type, body) is None
+
+
+def test_events_are_tried_again_by_the_gateways_rule() -> None:
+    second = 1_000_000
+    assert [_core.retry_wait(attempt, None, 1.0) for attempt in (1, 2, 3, 40)] == [
+        5 * second,
+        10 * second,
+        20 * second,
+        4 * 3600 * second,
+    ]
+    assert [_core.retry_wait(1, None, jitter) for jitter in (0.0, 0.5, 7.0)] == [0, 2_500_000, 5 * second]
+    day = 86_400 * second
+    assert [_core.retry_wait(1, after, 0.0) for after in (30.0, -1.0, float("inf"))] == [30 * second, 0, day]

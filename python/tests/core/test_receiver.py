@@ -169,15 +169,15 @@ def test_a_secret_that_was_changed_counts_once_it_is_doubted(tmp_path: Path) -> 
     stripe.set_budget_clock(0.0)
     assert reason(send(stripe)) == "event"
     assert stripe.tend_after > 60
-    assert stripe.tend(NOW) == []
+    assert stripe.tend() == []
     file.write_text(OTHER + "\n")
     assert reason(forge(stripe)) == "wrong_signature", "it is another one only once it was looked up"
     assert stripe.tend_after == 0.0
-    assert stripe.tend(NOW) == [f"file:{file}: the secret was changed"]
+    assert stripe.tend() == [f"file:{file}: the secret was changed"]
     assert reason(forge(stripe)) == "event"
     file.write_text("half")
     stripe.set_budget_clock(100_000.0)
-    [told] = stripe.tend(NOW)
+    [told] = stripe.tend()
     assert "the last good one stays" in told
     assert reason(forge(stripe)) == "event"
 
@@ -201,7 +201,7 @@ def test_a_secret_is_learnt_once_and_counts(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
     assert (ask(OTHER * 2).status, file.read_text()) == (403, secret)
     assert asana.tend_after == 0.0
-    assert "the secret was changed" in asana.tend(NOW)[0]
+    assert "the secret was changed" in asana.tend()[0]
     signed = asana.sign("asana", b'{"events":[]}', "1", NOW)
     screened = asana.screen("asana", "POST", "/", [JSON, *signed.headers], PEER, NOW)
     assert isinstance(screened, _core.Screened)
