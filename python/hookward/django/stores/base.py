@@ -11,8 +11,22 @@ from typing import Literal, Protocol
 
 from hookward import _core
 
+# As the stores of the gateway: what a person reads, not an archive.
+NOTE_BYTES_MAX = 512
+HISTORY_MAX = 16
+
 State = Literal["pending", "done", "archived", "dead", "dropped"]
 Outcome = Literal["done", "again", "release", "dead"]
+
+
+Tried = tuple[int, int | None, str]
+"""An attempt that ended: time, status, note."""
+
+
+def with_attempt(history: Sequence[Tried], now: int, status: int | None, note: str) -> list[Tried]:
+    """A history after one more attempt: the latest ones, their notes cut to what is kept."""
+    clipped = note.encode("utf-8", "replace")[:NOTE_BYTES_MAX].decode("utf-8", "ignore")
+    return [*history, (now, status, clipped)][-HISTORY_MAX:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,7 @@ class Kept:
     body_bytes: int
     body_expired: bool
     headers: list[tuple[str, bytes]]
-    history: list[tuple[int, int | None, str]] = field(default_factory=list)
+    history: list[Tried] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hookward import _core
-from hookward.django.stores.base import Claimed, Kept, Lease, Leased, Outcome, State
+from hookward.django.stores.base import Claimed, Kept, Lease, Leased, Outcome, State, Tried, with_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,8 +76,7 @@ class MemoryStore:
             record.until = None
             if outcome != "release":
                 record.kept = replace(record.kept, attempts=record.kept.attempts + 1)
-                clipped = note.encode()[:_NOTE_MAX].decode(errors="ignore")
-                record.history = [*record.history, (now, status, clipped)][-_HISTORY_MAX:]
+                record.history = with_attempt(record.history, now, status, note)
             if outcome in ("again", "release"):
                 if due_at is None:
                     raise ValueError(f"{outcome} needs a time at which the event is due again")
@@ -215,11 +214,6 @@ class MemoryStore:
         return iter(sorted(self._records.values(), key=lambda record: record.number, reverse=True))
 
 
-# As the stores of the gateway: what a person reads, not an archive.
-_NOTE_MAX = 512
-_HISTORY_MAX = 16
-
-
 @dataclass(slots=True)
 class _Record:
     kept: Kept
@@ -229,7 +223,7 @@ class _Record:
     number: int
     token: int = 0
     until: int | None = None
-    history: list[tuple[int, int | None, str]] = field(default_factory=list)
+    history: list[Tried] = field(default_factory=list)
 
     def leased(self, now: int) -> bool:
         return self.until is not None and self.until > now

@@ -17,14 +17,11 @@ from django.db.models import Count, F, Q, QuerySet
 
 from hookward import _core
 from hookward.django.models import Effect, StoredEvent
-from hookward.django.stores.base import Claimed, Kept, Lease, Leased, Outcome, State
+from hookward.django.stores.base import Claimed, Kept, Lease, Leased, Outcome, State, with_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# As the stores of the gateway: what a person reads, not an archive.
-_NOTE_MAX = 512
-_HISTORY_MAX = 16
 # A key that was just forgotten may be used again; that it is forgotten again and again has another cause.
 _INSERTS_MAX = 3
 # How many rows one statement of `expire` takes: enough to get through, and no long lock.
@@ -269,8 +266,7 @@ class OrmStore:
     def _history_with(self, lease: Lease, now: int, status: int | None, note: str) -> str:
         # Under the first lease nothing has been tried before: there is nothing to read.
         before = "[]" if lease.token == 1 else self._leased(lease).values_list("history", flat=True).first() or "[]"
-        clipped = note.encode("utf-8", "replace")[:_NOTE_MAX].decode("utf-8", "ignore")
-        return json.dumps([*json.loads(before), [now, status, clipped]][-_HISTORY_MAX:])
+        return json.dumps(with_attempt(json.loads(before), now, status, note))
 
     def _forget_bodies(self, now: int) -> int:
         past = self._rows().filter(forget_at__lte=now, body_expired=False).exclude(state="pending")
