@@ -82,14 +82,20 @@ def add_selection(parser: ArgumentParser) -> None:
 def selected(options: dict[str, Any]) -> dict[str, Any]:
     """`--source` and `--since` as `operate.matching` takes them. Raises CommandError."""
     source = options["source"]
-    names = operate.source_names()
-    if source is not None and source not in names:
-        raise CommandError(f"WEBHOOKS has no source {source!r}. It has: {', '.join(names) or 'none'}.")
+    if source is not None:
+        check_source(source)
     try:
         since = None if options["since"] is None else operate.since(options["since"], operate.now())
     except ValueError as error:
         raise CommandError(f"--since: {error}") from None
     return {"source": source, "since": since}
+
+
+def check_source(source: str) -> None:
+    """Raises CommandError for one that the settings do not have."""
+    names = operate.source_names()
+    if source not in names:
+        raise CommandError(f"WEBHOOKS has no source {source!r}. It has: {', '.join(names) or 'none'}.")
 
 
 def checked_key(key: str) -> str:

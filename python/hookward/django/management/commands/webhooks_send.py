@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from hookward.django import operate
-from hookward.django.management.command import OperatorCommand
+from hookward.django.management.command import OperatorCommand, check_source
 from hookward.django.routes import path_of
 from hookward.django.runtime import current
 
@@ -43,10 +43,7 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         source = options["source"]
-        if source not in operate.source_names():
-            raise CommandError(
-                f"WEBHOOKS has no source {source!r}. It has: {', '.join(operate.source_names()) or 'none'}."
-            )
+        check_source(source)
         try:
             body = options["fixture"].read_bytes()
         except OSError as error:
