@@ -28,8 +28,8 @@ sys.path.insert(0, str(ROOT / "python"))
 
 import boto3  # noqa: E402
 
-from tests.servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local  # noqa: E402
-from tests.servers.process import cpu_seconds  # noqa: E402
+from tests.dynamodb_local import CREDENTIALS, Engine, dynamodb_local  # noqa: E402
+from tests.process import cpu_seconds  # noqa: E402
 from tests.servers.server import Server, gunicorn, uvicorn  # noqa: E402
 
 

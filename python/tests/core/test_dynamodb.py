@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hookward import _core
 
-from .dynamodb_local import dynamodb_local
+from tests.dynamodb_local import CREDENTIALS, dynamodb_local
+
 from .forks import in_child
 from .samples import NOW, receiver, send
 
@@ -18,10 +19,10 @@ TABLE = "hookward-test"
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with dynamodb_local() as url, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "hookwardtest")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "hookwardtest")
-        yield url
+    with dynamodb_local() as engine, pytest.MonkeyPatch.context() as environment:
+        for name, value in CREDENTIALS.items():
+            environment.setenv(name, value)
+        yield engine.endpoint
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_a_receiver_goes_on_in_a_child_whatever_threads_do_in_its_parent() -> No
         thread.start()
     try:
         for _ in range(20):
-            assert in_child(lambda: [reason(send(stripe)), reason(forge(stripe)), stripe.tend(NOW)]) == [
+            assert in_child(lambda: [reason(send(stripe)), reason(forge(stripe)), stripe.tend()]) == [
                 "event",
                 "wrong_signature",
                 [],
@@ -70,7 +70,7 @@ def test_secrets_are_looked_up_again_in_a_child(monkeypatch: pytest.MonkeyPatch)
         known["hook"] = OTHER
 
         def find_it_changed() -> list[object]:
-            found: list[object] = [reason(forge(stripe)), stripe.tend_after, stripe.tend(NOW), reason(forge(stripe))]
+            found: list[object] = [reason(forge(stripe)), stripe.tend_after, stripe.tend(), reason(forge(stripe))]
             # And once more: a child of a child.
             return [*found, in_child(lambda: [_core.Receiver(_core.Config.parse(settings)) is not None])]
 
@@ -80,7 +80,7 @@ def test_secrets_are_looked_up_again_in_a_child(monkeypatch: pytest.MonkeyPatch)
         assert find_it_changed() == expected
         del known["hook"]
         stripe.set_budget_clock(1e6)
-        assert stripe.tend(NOW) == [
+        assert stripe.tend() == [
             "aws-sm:hook: the secret was changed",
             "sources.stripe: no secret of it counts any more: it takes nothing",
         ]

@@ -58,7 +58,7 @@ def test_nothing_shows_a_secret() -> None:
         meta.screen("meta", "GET", question + CANARY + "-token", [], "192.0.2.1", NOW),
         _core.accepted(meta, "meta", True),
         _core.retry_later(meta, "meta", 1.0),
-        meta.tend(NOW),
+        meta.tend(),
     ]
     assert isinstance(seen[6], _core.Event)
     assert "canary" not in shown(seen, 5)

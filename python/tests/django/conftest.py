@@ -1,9 +1,5 @@
 import json
 import os
-import socket
-import subprocess
-import time
-from pathlib import Path
 
 import pytest
 from django.test import AsyncClient, Client, override_settings
@@ -12,6 +8,9 @@ from hookward.django import runtime
 
 from tests.django import effects
 from tests.django.settings import WEBHOOKS
+from tests.dynamodb_local import CREDENTIALS
+from tests.dynamodb_local import dynamodb_local as running
+from tests.process import until
 
 
 @pytest.fixture(autouse=True)
@@ -79,33 +78,21 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def dynamodb_local():
-    """The address of a DynamoDB Local of our own. It ends with its standard input, so also if tests are killed."""
-    tools = Path(__file__).parents[3] / ".cache" / "dynamodb-local"
-    folder = tools / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
-    if not (folder / "DynamoDBLocal.jar").exists():
-        pytest.skip("DynamoDB Local is not installed: run scripts/install-tools")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = (
-        "java -Xmx512m -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar -inMemory -sharedDb"
-        ' -disableTelemetry -port "$0" >/dev/null 2>&1 </dev/null & engine=$!; read -r _; kill "$engine"'
-    )
-    process = subprocess.Popen(["sh", "-c", command, str(port)], cwd=folder, stdin=subprocess.PIPE)
-    address = f"http://127.0.0.1:{port}"
-    os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")
-    until_it_answers(_core.DynamoDb("warm", region="eu-central-1", endpoint=address).create)
-    yield address
-    process.stdin.close()
-    process.wait()
+    """The address of a DynamoDB Local of our own, which answers."""
+    with running() as engine:
+        os.environ.update(CREDENTIALS)
+        until_it_answers(_core.DynamoDb("warm", region="eu-central-1", endpoint=engine.endpoint).create)
+        yield engine.endpoint
 
 
 def until_it_answers(call):
-    """Java says nothing when it is ready, and its first answers take longer than the store waits for one."""
-    deadline = time.monotonic() + 120
-    while True:
+    """Java's first answers take longer than the store waits for one."""
+
+    def answers():
         try:
-            return call()
+            call()
         except _core.Unavailable:
-            assert time.monotonic() < deadline, "DynamoDB Local does not start"
-            time.sleep(0.1)
+            return False
+        return True
+
+    until(answers, "DynamoDB Local to answer", 120)

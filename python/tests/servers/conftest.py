@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.servers.dynamodb_local import CREDENTIALS, Engine, dynamodb_local
+from tests.dynamodb_local import CREDENTIALS, Engine, dynamodb_local
 from tests.servers.proxy import Proxy
 from tests.servers.running_site import Mode, Site
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.servers.process import PATIENCE
+from tests.process import PATIENCE
 
 
 @dataclass

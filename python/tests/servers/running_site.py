@@ -14,9 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from tests.dynamodb_local import CREDENTIALS
+from tests.process import until
 from tests.servers.control import Control
-from tests.servers.dynamodb_local import CREDENTIALS
-from tests.servers.process import until
 from tests.servers.sender import Sender
 from tests.servers.server import Server
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.servers.process import PATIENCE
+from tests.process import PATIENCE
 
 
 @dataclass

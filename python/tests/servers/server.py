@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.servers.process import children, cpu_seconds, until
+from tests.process import children, cpu_seconds, until
 
 
 class Server:

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
+from tests.process import until
 from tests.servers.conftest import NewSite
-from tests.servers.process import until
 from tests.servers.server import gunicorn, uvicorn
 
 SERVERS = {

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
+from tests.process import PATIENCE
 from tests.servers.conftest import NewSite
-from tests.servers.process import PATIENCE
 from tests.servers.sender import exchange
 from tests.servers.server import gunicorn, uvicorn
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.process import children, free_port
+from tests.process import children, free_port
 
-FOLDER = Path(__file__).resolve().parents[3] / ".cache/dynamodb-local/node_modules/amplify-dynamodb-simulator/emulator"
+FOLDER = Path(__file__).resolve().parents[2] / ".cache/dynamodb-local/node_modules/amplify-dynamodb-simulator/emulator"
 # Java takes some seconds to come up, and on a busy machine a minute.
 PATIENCE = 120.0
 # It takes any credentials, but some.
